@@ -1,0 +1,1 @@
+//! HLC, dots, contexts, records, their merge and their encoding: pure values.

@@ -1,0 +1,1 @@
+//! Byte encodings: checked cursors, variable-length integers, CRC-64.

@@ -1,0 +1,1 @@
+//! Carries out a batch of operations and waits for their durability.

@@ -1,0 +1,1 @@
+//! A node's few durable facts in one small file.

@@ -1,0 +1,1 @@
+//! A node's local truth: apply, read, pages, expiry, counters.

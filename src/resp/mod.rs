@@ -1,0 +1,1 @@
+//! The request scanner and the reply writer of RESP2 and RESP3.

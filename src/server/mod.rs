@@ -1,0 +1,1 @@
+//! Listeners, connection loops, admission and drain; the HTTP endpoint.

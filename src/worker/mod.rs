@@ -1,0 +1,1 @@
+//! The one trait and runner for background work.
