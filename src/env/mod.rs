@@ -1,10 +1,15 @@
 //! The only door to clock, randomness, disk, network, threads and reactors.
 //!
 //! Everything above asks these traits, so that a test can hand in a disk that loses power, a clock that jumps, a network
-//! that splits. `env::os` is the machine; [`memory`] holds the disk that loses what was not synced and fails on request.
+//! that splits. [`os`] is the machine.
 //!
 //! Invariant: no other module of the crate touches `std::fs`, sockets, `std::time`, `rand` or threads (`.clippy.toml`).
 //! Timers come from tokio's time, which a simulation can pause; wall time comes from [`Clock`].
+
+#[cfg(test)]
+mod conformance;
+mod failure;
+pub mod os;
 
 use std::future::Future;
 use std::io;
@@ -171,10 +176,15 @@ pub enum Step {
     Done,
 }
 
-/// Wakes a driven piece of work; cheap and callable from any thread.
+/// A driven piece of work, seen from outside; cheap and callable from any thread.
 pub trait Wake: Send + Sync {
-    /// Makes an idle piece of work take its next step soon.
+    /// Makes an idle piece of work take its next step soon; a wake during a step makes for one more step.
     fn wake(&self);
+    /// Waits until the piece has answered [`Step::Done`]; it does not tell it to.
+    ///
+    /// # Panics
+    /// If the piece panicked, or (in simulation) if it is idle and nothing will wake it.
+    fn join(&self);
 }
 
 /// Priority of a driven thread.
