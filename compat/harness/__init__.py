@@ -1,0 +1,1 @@
+"""What every program of `compat/` and `bench/` shares: servers, the protocol, the report."""
