@@ -45,6 +45,10 @@ fn told(tried: &str, address: SocketAddr, source: &io::Error) -> io::Error {
     io::Error::new(source.kind(), format!("cannot {tried} {address}: {source}"))
 }
 
+#[expect(
+    deprecated,
+    reason = "its successor is an unsafe function; a TcpListener owns its descriptor until it is dropped"
+)]
 fn listen(address: SocketAddr) -> io::Result<OsListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restart must not wait for the old connections' last minute.
@@ -54,7 +58,7 @@ fn listen(address: SocketAddr) -> io::Result<OsListener> {
     socket.listen(BACKLOG)?;
     let socket = TcpListener::from(socket);
     let address = socket.local_addr()?;
-    Ok(OsListener { socket: AsyncFd::register(socket)?, address })
+    Ok(OsListener { socket: AsyncFd::new(socket)?, address })
 }
 
 /// Replies go out at once; a dead peer is noticed.
