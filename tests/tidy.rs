@@ -129,11 +129,16 @@ impl Source {
     }
 
     fn is_test(&self, line: usize) -> bool {
-        let whole = self.path.starts_with("tests/")
-            || self.path.ends_with("/tests.rs")
-            || self.path.ends_with("_tests.rs")
-            || self.path.contains("/tests/");
-        whole || self.tests.iter().any(|(first, last)| (*first..=*last).contains(&line))
+        self.path.starts_with("tests/") || self.tests.iter().any(|(first, last)| (*first..=*last).contains(&line))
+    }
+
+    /// Where the modules lie that this file declares for tests only, as the beginnings of their paths.
+    fn test_modules(&self) -> Vec<String> {
+        let stem = self.path.trim_end_matches(".rs");
+        let folder = ["/mod", "/lib", "/main"].iter().find_map(|root| stem.strip_suffix(root)).unwrap_or(stem);
+        let declared = self.tokens.windows(3).filter(|three| three[0].text == "mod" && three[2].text == ";");
+        let for_tests = declared.filter(|three| self.is_test(three[0].line));
+        for_tests.flat_map(|three| ["/", ".rs"].map(|end| format!("{folder}/{}{end}", three[1].text))).collect()
     }
 
     fn at(&self, line: usize, what: &str) -> String {
@@ -495,7 +500,19 @@ fn tree() -> Vec<Source> {
         let name = path.strip_prefix(root).expect("found below the root").display().to_string();
         Source::parse(&name, &std::fs::read_to_string(path).expect("source files are UTF-8"))
     };
-    paths.iter().map(read).collect()
+    let mut sources: Vec<Source> = paths.iter().map(read).collect();
+    mark_test_files(&mut sources);
+    sources
+}
+
+/// A file that is declared under `#[cfg(test)]` is test code from end to end.
+fn mark_test_files(sources: &mut [Source]) {
+    let modules: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
+    for source in sources {
+        if modules.iter().any(|module| source.path.starts_with(module)) {
+            source.tests = vec![(1, source.lines.len())];
+        }
+    }
 }
 
 #[test]
@@ -596,7 +613,21 @@ fn banned_words_are_found() {
         "#[cfg(test)]\nmod tests { fn f() { a.unwrap() } }\nfn g() { a.unwrap() }",
         &[":4: `unwrap()`"],
     );
-    expect("src/env/tests.rs", "fn f() { a.unwrap() }", &[]);
+}
+
+#[test]
+fn a_file_declared_for_tests_is_test_code() {
+    for (parent, declaration, wanted) in [
+        ("src/env/mod.rs", "#[cfg(test)]\nmod suite;\nmod disk;", [true, true, false]),
+        ("src/env.rs", "#[cfg(test)]\nmod suite;", [true, true, false]),
+        ("src/env/mod.rs", "mod suite;", [false, false, false]),
+    ] {
+        let files = ["src/env/suite.rs", "src/env/suite/part.rs", "src/env/suitecase.rs"];
+        let mut sources = files.map(|path| Source::parse(path, "fn f() {}")).into_iter().collect::<Vec<_>>();
+        sources.push(Source::parse(parent, declaration));
+        mark_test_files(&mut sources);
+        assert_eq!([0, 1, 2].map(|index: usize| sources[index].is_test(1)), wanted, "{parent} {declaration}");
+    }
 }
 
 #[test]
