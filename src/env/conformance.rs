@@ -228,3 +228,20 @@ mod os {
         check_net(&OsNet).await;
     }
 }
+
+mod memory {
+    use super::DISK_CHECKS;
+    use crate::env::Disk;
+    use crate::env::memory::MemoryDisk;
+    use std::path::Path;
+
+    #[test]
+    fn the_disk_in_memory_conforms() {
+        for (name, check) in DISK_CHECKS {
+            println!("{name}");
+            let disk = MemoryDisk::new(1);
+            disk.make_dir(Path::new("/data/inner")).unwrap();
+            check(&disk, Path::new("/data/inner"));
+        }
+    }
+}
