@@ -1,6 +1,6 @@
 //! CRC-64 as Redis has it (polynomial of Jones, reflected), in two seeds.
 //!
-//! Everything Annulus stores or sends is seeded with all ones ([`crc64`], [`Crc64`]): with Redis's own seed of zero the
+//! Everything Annulus stores or sends is seeded with all ones ([`crc64()`], [`Crc64`]): with Redis's own seed of zero the
 //! checksum of any number of zero bytes is zero, so that a block the device zeroed would pass. [`crc64_redis`] keeps the
 //! seed of zero for what must equal Redis byte for byte (`DUMP`).
 //!
@@ -26,7 +26,7 @@ pub fn crc64_redis(bytes: &[u8]) -> u64 {
     crc_fast::checksum(CrcAlgorithm::Crc64Redis, bytes)
 }
 
-/// CRC-64 of bytes that come in pieces; equal to [`crc64`] of the pieces joined.
+/// CRC-64 of bytes that come in pieces; equal to [`crc64()`] of the pieces joined.
 #[derive(Clone, Debug)]
 pub struct Crc64 {
     digest: Digest,
