@@ -1,0 +1,147 @@
+//! What a node has to remember whatever happens: who it is, how far it has promised to go, what it has agreed to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::causality::{Actor, Time};
+use crate::types::{ArcId, ArcLayout, Database, Epoch, Incarnation, NodeId, NodeNumber};
+
+/// A cluster's name for ever: 20 random bytes made at its founding, shown as 40 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClusterId(pub [u8; 20]);
+
+/// The key of everything that the cluster signs. Never shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Secret(pub [u8; 32]);
+
+/// The last flush of a database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flush {
+    /// Every version up to this time is superseded.
+    pub time: Time,
+    /// Whether what it superseded has been dropped here, so that no start has to do it again.
+    pub is_carried_out: bool,
+}
+
+/// How far purging has come on an arc.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArcFacts {
+    /// Greatest time closed: no fresh write up to it is taken.
+    pub closed: Time,
+    /// Unknown versions up to this time are refused.
+    pub fence: Time,
+    /// Every member is known to have fenced at this time. Never above the fence.
+    pub floor: Time,
+}
+
+/// The topology as agreed, in the encoding of whoever agrees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopologyValue {
+    /// Its number.
+    pub epoch: Epoch,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A node's durable facts. What is not named here is made again at every start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The node's name. Never changes.
+    pub node_id: NodeId,
+    /// The node's short number in its cluster. Never changes.
+    pub node_number: NodeNumber,
+    /// The cluster. Never changes.
+    pub cluster_id: ClusterId,
+    /// The cluster's secret.
+    pub secret: Secret,
+    /// The arcs of the ring. Never changes.
+    pub layout: ArcLayout,
+    /// Which life of the node this is; zero before the first. Never goes back.
+    pub incarnation: Incarnation,
+    /// The greatest time this node ever closed, on any arc, or flushed: its clock starts above it. Never goes back.
+    pub hlc_floor: Time,
+    /// The last flush of each database that was ever flushed.
+    pub flushes: BTreeMap<Database, Flush>,
+    /// Purging, of each arc that it ever touched.
+    pub arcs: BTreeMap<ArcId, ArcFacts>,
+    /// The topology, if there is more than this node.
+    pub topology: Option<TopologyValue>,
+}
+
+impl Facts {
+    /// The actor that this life of the node writes as. Only after [`crate::ledger::Ledger::raise`].
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor::new(self.node_number, self.incarnation)
+    }
+
+    /// The last flush of `database`; of time zero and carried out if there was none.
+    #[must_use]
+    pub fn flush(&self, database: Database) -> Flush {
+        self.flushes.get(&database).copied().unwrap_or(Flush { time: Time::ZERO, is_carried_out: true })
+    }
+
+    /// Flushes `database` up to `time`, to be carried out. Nothing happens if it was flushed up to then before. The clock
+    /// starts above it from now on: a write that got an earlier time would be flushed with the rest.
+    pub fn start_flush(&mut self, database: Database, time: Time) {
+        if time > self.flush(database).time {
+            self.flushes.insert(database, Flush { time, is_carried_out: false });
+            self.hlc_floor = self.hlc_floor.max(time);
+        }
+    }
+
+    /// Marks the flush of `database` up to `time` as carried out, unless a later one has begun.
+    pub fn finish_flush(&mut self, database: Database, time: Time) {
+        if let Some(flush) = self.flushes.get_mut(&database).filter(|flush| flush.time == time) {
+            flush.is_carried_out = true;
+        }
+    }
+
+    /// How far purging has come on `arc`.
+    #[must_use]
+    pub fn arc(&self, arc: ArcId) -> ArcFacts {
+        self.arcs.get(&arc).copied().unwrap_or_default()
+    }
+
+    /// Closes `arc` up to `time`.
+    pub fn close(&mut self, arc: ArcId, time: Time) {
+        let facts = self.arcs.entry(arc).or_default();
+        facts.closed = facts.closed.max(time);
+        self.hlc_floor = self.hlc_floor.max(time);
+    }
+
+    /// What is wrong with facts that claim to follow `old`; `None` if nothing is.
+    pub(super) fn contradiction(&self, old: &Facts) -> Option<&'static str> {
+        let identity = |facts: &Facts| (facts.node_id, facts.node_number, facts.cluster_id, facts.layout);
+        let flushed_back = || old.flushes.iter().any(|(&database, flush)| self.flush(database).time < flush.time);
+        if identity(self) != identity(old) {
+            Some("the identity changes")
+        } else if self.incarnation < old.incarnation {
+            Some("the incarnation goes back")
+        } else if self.hlc_floor < old.hlc_floor {
+            Some("the clock's floor goes back")
+        } else if flushed_back() {
+            Some("a flush is taken back")
+        } else {
+            None
+        }
+    }
+}
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClusterId({self})")
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
