@@ -1,8 +1,11 @@
 """How a check is counted: one line `pass NAME` or `fail NAME: why` each, whatever language the checks are written in."""
 
+import re
 import subprocess
 import sys
 import traceback
+
+SUM = re.compile(r"\d+ passed, \d+ failed")
 
 
 class Report:
@@ -49,8 +52,10 @@ class Report:
             self.record(name, f"ended with {code}: {output[-1500:]}")
 
     def count(self, name, output):
-        """Counts and repeats the check lines of a program's output; other lines are repeated as they are."""
+        """Counts and repeats the check lines of a program's output; other lines but its own sum are repeated as they are."""
         for line in output.splitlines():
+            if SUM.fullmatch(line):
+                continue
             kind, _, rest = line.partition(" ")
             self.passed += kind == "pass"
             self.failed += kind == "fail"

@@ -167,7 +167,7 @@ class RedisCluster(Redis):
     name = "redis cluster"
 
     def command(self):
-        return [*super().command(), "--cluster-enabled", "yes", "--cluster-port", str(self.cluster_port)]
+        return [*super().command(), "--cluster-enabled", "yes", "--cluster-port", str(self.cluster_port), "--cluster-announce-ip", "127.0.0.1"]
 
     def start(self):
         self.cluster_port = free_port()

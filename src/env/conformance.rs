@@ -230,9 +230,9 @@ mod os {
 }
 
 mod memory {
-    use super::DISK_CHECKS;
+    use super::{DISK_CHECKS, check_net};
     use crate::env::Disk;
-    use crate::env::memory::MemoryDisk;
+    use crate::env::memory::{MemoryDisk, MemoryNet};
     use std::path::Path;
 
     #[test]
@@ -243,5 +243,10 @@ mod memory {
             disk.make_dir(Path::new("/data/inner")).unwrap();
             check(&disk, Path::new("/data/inner"));
         }
+    }
+
+    #[tokio::test]
+    async fn the_net_in_memory_conforms() {
+        check_net(&MemoryNet::default()).await;
     }
 }

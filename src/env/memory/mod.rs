@@ -6,7 +6,10 @@
 mod clock;
 mod disk;
 mod inode;
+mod machine;
+mod net;
 mod operation;
+mod pool;
 mod random;
 mod state;
 mod survival;
@@ -14,7 +17,10 @@ mod tree;
 
 pub use clock::ManualClock;
 pub use disk::MemoryDisk;
+pub use machine::MemoryMachine;
+pub use net::MemoryNet;
 pub use operation::{Fault, Operation, OperationKind};
+pub use pool::{Jobs, SteppedPool};
 pub use random::SeededRandom;
 pub use state::Cached;
 pub use survival::Survival;
