@@ -21,11 +21,14 @@
 
 mod error;
 mod inline;
+mod long_double;
+mod natural;
 mod number;
 mod reply;
 mod scanner;
 
 pub use error::{ProtocolError, TooLarge};
+pub use long_double::LongDouble;
 pub use number::{format_double, format_i64, parse_i64};
 pub use reply::{Protocol, Reply};
 pub use scanner::{Limits, Scanned, Scanner, Trust};
