@@ -255,7 +255,7 @@ impl Running<'_> {
         let driven = &mut state.driven[index];
         driven.wants = match answer {
             Step::Again => Wants::Now,
-            Step::After(pause) => Wants::At(now + pause),
+            Step::After(pause) => Wants::At(now.saturating_add(pause)),
             Step::Idle => Wants::Wake,
             Step::Done => Wants::Nothing,
         };

@@ -198,7 +198,8 @@ fn run_steps(woken: &AtomicBool, mut step: Box<dyn FnMut() -> Step + Send>) {
 /// Waits until woken, or until `limit` has passed. Whatever else parked or unparked this thread does no harm: only the
 /// flag and the deadline end the wait.
 fn wait(woken: &AtomicBool, limit: Option<Duration>) {
-    let deadline = limit.map(|limit| Instant::now() + limit);
+    // A limit beyond all time is none.
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     while !woken.swap(false, Ordering::AcqRel) {
         let Some(deadline) = deadline else {
             std::thread::park();
