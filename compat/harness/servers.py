@@ -105,9 +105,9 @@ class Server:
         return "\n".join(lines[-15:])
 
     def cpu_seconds(self):
-        """User and system time that the process has used."""
+        """User and system time that the process and its ended children have used."""
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
     def resident_bytes(self):
         """Resident memory of the process now."""
