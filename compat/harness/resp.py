@@ -11,7 +11,7 @@ BULKS = b"$=!"
 LISTS = b"*~>"
 
 
-class Closed(Exception):
+class Closed(ConnectionError):
     """The server closed the connection; `rest` is what came before."""
 
     def __init__(self, rest=b""):

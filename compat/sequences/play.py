@@ -28,14 +28,32 @@ class Difference:
 class Player:
     """Plays sequences on a pair of servers, one after the other."""
 
-    def __init__(self, left_port, right_port, rules):
+    def __init__(self, left_port, right_port, rules, revive):
         self.ports = (left_port, right_port)
         self.rules = rules
+        self.revive = revive
         self.commands = 0
+        self.names = set()
         self.admins = [Connection(port, REPLY_SECONDS) for port in self.ports]
 
     def play(self, sequence):
-        """Plays a sequence on empty databases; returns the first difference, or `None`."""
+        """Plays a sequence on empty databases; returns the first difference, or `None`.
+
+        A server that ended is a difference too; it is started again, so that the sequence can be shrunk.
+        """
+        try:
+            difference = self.play_once(sequence)
+        except OSError as problem:
+            difference = Difference(sequence.steps[-1], f"{type(problem).__name__}: {problem}", b"", b"")
+        if difference is not None:
+            last_words = self.revive()
+            if last_words:
+                difference.what = f"the server ended: {last_words}"
+            self.reconnect()
+        return difference
+
+    def play_once(self, sequence):
+        """Plays a sequence on servers that are there."""
         for admin in self.admins:
             admin.call("FLUSHALL")
         session = Session(self, sequence)
@@ -45,9 +63,8 @@ class Player:
             session.close()
 
     def reconnect(self):
-        """Opens the administrative connections again, after a server was started anew."""
-        for admin in self.admins:
-            admin.close()
+        """Opens the administrative connections again, after something went wrong."""
+        self.close()
         self.admins = [Connection(port, REPLY_SECONDS) for port in self.ports]
 
     def restore_everywhere(self, dump):
@@ -105,6 +122,7 @@ class Session:
             connection.send(data)
         for step in batch:
             self.player.commands += 1
+            self.player.names.add(step.arguments[0].upper())
             replies = [receive(connection) for connection in pair]
             what = self.judge(step, pair, *replies)
             if what is not None:

@@ -33,15 +33,8 @@ def drop_some(player, best, size, name, deadline):
         if not steps:
             continue
         candidate = dataclasses.replace(sequence, steps=steps)
-        difference = attempt(player, candidate)
+        difference = player.play(candidate)
         if difference is not None and difference.step.arguments[0].upper() == name:
             return candidate, difference
     return None
 
-
-def attempt(player, candidate):
-    """Plays a candidate; a server that ended its connections counts as no result."""
-    try:
-        return player.play(candidate)
-    except OSError:
-        return None
