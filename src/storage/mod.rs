@@ -15,7 +15,7 @@ mod transaction;
 mod view;
 
 pub use draft::{Draft, Fetched, Read, ScanLimit, ScanRange, Update, Verdict};
-pub use engine::{Change, DurableHook, Engine, See, SeeEntry, Stats};
+pub use engine::{Change, DurableHook, Engine, Gate, See, SeeEntry, Stats};
 pub use error::Error;
 pub use filter::{Filter, Judgement};
 pub use note::{Bucket, Note, TreeChange};

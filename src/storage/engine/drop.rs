@@ -1,66 +1,86 @@
-//! `drop_range`: everything in a range goes at once, without time per key.
+//! `drop_ranges`: everything in some ranges goes at once, without time per key.
 //!
-//! 1. writes to the shards of the range wait (`Stalled`), and a marker takes a position in the log: the drop's stamp;
-//! 2. the log is synced up to it, so that no later record can get a stamp below it after a crash;
+//! 1. writes to the shards of the ranges wait (`Stalled`), and the caller's gate decides, with no write under way;
+//! 2. a marker takes a position in the log: the drop's stamp; the log is synced up to it, so that no later record can get a
+//!    stamp below it after a crash;
 //! 3. the manifest names the drop, durably;
-//! 4. memory drops its entries below the stamp, the counters of the range become zero, writes go on.
+//! 4. memory drops its entries below the stamp, the counters of the ranges become zero, writes go on.
 //!
-//! Invariant: until step 3 nothing has changed; after it, replay and tables know the drop. A write that saw the range empty
+//! Invariant: until step 3 nothing has changed; after it, replay and tables know the drop. A write that saw a range empty
 //! is therefore never durable without the drop.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::storage::draft::ScanRange;
 use crate::storage::engine::{Engine, Shared};
 use crate::storage::error::Error;
 use crate::storage::tables::RangeDrop;
 use crate::types::Stamp;
 
+/// Asked once while no write to the ranges is under way: whether they are to be dropped.
+pub type Gate<'a> = &'a mut dyn FnMut() -> bool;
+
 impl Engine {
-    /// Drops everything in `[from, to)`, a union of whole (slot, database) runs, that was appended before; zeroes its
-    /// counters. Durable on return. May wait: only on the pool.
+    /// Drops everything in `ranges`, each a union of whole (slot, database) runs, that was appended before, and zeroes
+    /// the counters, if `gate` says so; whether it did. Durable on return. May wait: only on the pool.
     ///
     /// # Errors
     /// The disk is full or failed; nothing was dropped unless writing has ended for good.
-    pub fn drop_range(&self, from: &[u8], to: &[u8]) -> Result<Stamp, Error> {
+    pub fn drop_ranges(&self, ranges: &[ScanRange], gate: Gate<'_>) -> Result<bool, Error> {
         let shared = &*self.shared;
         let _one = shared.dropping.lock();
-        if from >= to {
-            return Ok(self.appended());
-        }
         if let Some(refusal) = shared.log.refusal() {
             return Err(refusal);
         }
-        let shards = shared.shard_index(from)..=shared.shard_index(to);
-        shards.clone().for_each(|index| shared.shard(index).lock().set_dropping(true));
-        let done = shared.drop_durably(from, to);
+        let shards: BTreeSet<usize> = ranges.iter().flat_map(|range| shared.shards_of(range)).collect();
+        shards.iter().for_each(|index| shared.shard(*index).lock().set_dropping(true));
+        let done = if gate() { shared.drop_durably(ranges).map(Some) } else { Ok(None) };
         for index in shards {
             let mut shard = shared.shard(index).lock();
-            let gone = done.as_ref().map(|(drop, generation)| {
+            let gone = done.as_ref().ok().and_then(Option::as_ref).map(|(drops, generation)| {
                 // What is of finished generations is frozen, so that their saved tallies do not know the drop.
                 shard.rotate(*generation);
-                shared.zero_counters(&mut shard, drop);
-                shard.apply_drop(drop)
+                let of_shard = drops.iter().filter(|(from, to, _)| (*from..=*to).contains(&index));
+                let apply = |(_, _, drop): &Numbered| {
+                    shared.zero_counters(&mut shard, drop);
+                    shard.apply_drop(drop)
+                };
+                of_shard.flat_map(apply).collect::<Vec<_>>()
             });
             shard.set_dropping(false);
+            // What goes is freed without the lock.
             std::mem::drop(shard);
             std::mem::drop(gone);
         }
-        done.map(|(drop, _)| drop.stamp)
+        done.map(|done| done.is_some())
     }
 }
 
+/// A drop with the first and last shard that it lies in.
+type Numbered = (usize, usize, Arc<RangeDrop>);
+
 impl Shared {
-    fn drop_durably(&self, from: &[u8], to: &[u8]) -> Result<(Arc<RangeDrop>, u64), Error> {
+    fn shards_of(&self, range: &ScanRange) -> std::ops::RangeInclusive<usize> {
+        self.shard_index(&range.from)..=self.shard_index(&range.to)
+    }
+
+    fn drop_durably(&self, ranges: &[ScanRange]) -> Result<(Vec<Numbered>, u64), Error> {
         let marker = self.log.append_marker();
         self.log.sync()?;
-        let drop = RangeDrop { from: from.to_vec(), to: to.to_vec(), stamp: Stamp(marker.stamp) };
-        let named = self.tables.drop_range(drop.clone());
-        named.inspect_err(|error| {
-            if !matches!(error, Error::Full { .. }) {
-                self.poison(error);
-            }
-        })?;
-        Ok((Arc::new(drop), marker.generation))
+        let mut drops = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            let drop = RangeDrop { from: range.from.clone(), to: range.to.clone(), stamp: Stamp(marker.stamp) };
+            let named = self.tables.drop_range(drop.clone());
+            named.inspect_err(|error| {
+                if !matches!(error, Error::Full { .. }) {
+                    self.poison(error);
+                }
+            })?;
+            let shards = self.shards_of(range);
+            drops.push((*shards.start(), *shards.end(), Arc::new(drop)));
+        }
+        Ok((drops, marker.generation))
     }
 
     fn zero_counters(&self, shard: &mut crate::storage::memtable::Shard, drop: &RangeDrop) {

@@ -42,6 +42,7 @@ use crate::types::{ArcId, Database, Slot, Stamp};
 
 use crate::storage::engine::flush::Flusher;
 
+pub use crate::storage::engine::drop::Gate;
 pub use crate::storage::engine::read::See;
 pub use crate::storage::engine::scan::SeeEntry;
 pub use crate::storage::engine::stats::Stats;
