@@ -3,10 +3,12 @@
 //! Layer 0: plain values without clock, IO or allocation policy. What a word means stands in the crate's glossary.
 
 mod args;
+mod glob;
 mod ids;
 mod slot;
 
 pub use args::{Args, Span};
+pub use glob::glob_match;
 pub use ids::{Database, Epoch, Incarnation, NodeId, NodeNumber, ParseNodeIdError, Stamp};
 pub use slot::{ArcId, ArcLayout, SLOTS, Slot, slot_of};
 
