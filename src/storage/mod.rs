@@ -1,7 +1,9 @@
 //! The engine: commit log, memtable, compressed tables, recovery. Synchronous; keys and values are opaque bytes.
 
+mod cache;
 mod cursor;
 mod draft;
+mod drops;
 mod engine;
 mod error;
 mod filter;
@@ -9,6 +11,7 @@ mod log;
 mod memtable;
 mod note;
 mod options;
+mod table;
 mod tables;
 mod tally;
 mod transaction;

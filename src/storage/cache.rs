@@ -1,0 +1,106 @@
+//! The cache of what was read from tables: decompressed data and index blocks, filters.
+//!
+//! Invariant: bounded in bytes, filters and index blocks included; a table's number is never given again within a process,
+//! so that an entry can never be taken for another table's.
+
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
+
+use crate::storage::table::Bloom;
+
+/// Bytes that an entry costs beside its contents.
+const ENTRY_BYTES: u64 = 96;
+/// Expected bytes of an entry, by which the cache sizes its table.
+const TYPICAL_BYTES: u64 = 4096;
+
+/// Names a block: the table's number and the block's offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct BlockKey {
+    /// The table's number.
+    pub(crate) table: u64,
+    /// The block's offset in it.
+    pub(crate) offset: u64,
+}
+
+/// What was read.
+#[derive(Clone, Debug)]
+pub(crate) enum Cached {
+    /// Contents of a data or index block.
+    Block(Arc<[u8]>),
+    /// A filter.
+    Filter(Arc<Bloom>),
+}
+
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<BlockKey, Cached> for Bytes {
+    fn weight(&self, _: &BlockKey, cached: &Cached) -> u64 {
+        let contents = match cached {
+            Cached::Block(block) => block.len(),
+            Cached::Filter(filter) => filter.bytes(),
+        };
+        contents as u64 + ENTRY_BYTES
+    }
+}
+
+/// The cache; shared by all tables of an engine.
+pub(crate) struct BlockCache {
+    // Table numbers and offsets are no client's choice, so a fixed hash serves.
+    cache: Cache<BlockKey, Cached, Bytes, FixedState>,
+}
+
+impl BlockCache {
+    /// A cache of at most `bytes`.
+    pub(crate) fn new(bytes: u64) -> Self {
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity((bytes / TYPICAL_BYTES).max(16) as usize)
+            .weight_capacity(bytes)
+            .build()
+            .expect("both capacities are set");
+        let cache = Cache::with_options(options, Bytes, FixedState::default(), DefaultLifecycle::default());
+        BlockCache { cache }
+    }
+
+    /// What was kept under `key`.
+    #[inline]
+    pub(crate) fn get(&self, key: &BlockKey) -> Option<Cached> {
+        self.cache.get(key)
+    }
+
+    /// Keeps `cached` until others need the room.
+    pub(crate) fn insert(&self, key: BlockKey, cached: Cached) {
+        self.cache.insert(key, cached);
+    }
+
+    /// Bytes in use.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.cache.weight()
+    }
+
+    /// Most bytes that may be in use.
+    pub(crate) fn limit_bytes(&self) -> u64 {
+        self.cache.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BlockCache, BlockKey, Cached};
+    use std::sync::Arc;
+
+    #[test]
+    fn the_cache_stays_below_its_limit() {
+        let cache = BlockCache::new(1 << 20);
+        for offset in 0..2000 {
+            cache.insert(BlockKey { table: 1, offset }, Cached::Block(Arc::from([7; 4000])));
+            assert!(cache.used_bytes() <= cache.limit_bytes());
+        }
+        let kept = (0..2000).filter(|&offset| cache.get(&BlockKey { table: 1, offset }).is_some()).count();
+        assert!((100..=262).contains(&kept), "{kept} blocks of 4000 bytes are in 1 MB");
+        assert!(cache.get(&BlockKey { table: 2, offset: 0 }).is_none());
+    }
+}

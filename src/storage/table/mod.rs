@@ -1,0 +1,29 @@
+//! Table files: immutable, sorted, compressed, checked. `format.rs` has the layout.
+//!
+//! Reading order: format, block, entries, bloom, writer, run writer, reader, cursor.
+//! Left out: which tables exist (the manifest) and in which order they are asked (the view).
+
+mod block;
+mod bloom;
+mod cursor;
+mod entries;
+mod fence;
+mod format;
+mod info;
+mod open_tables;
+mod reader;
+mod run_writer;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use block::Compression;
+pub(crate) use bloom::{Bloom, KeyHash};
+pub(crate) use cursor::{Access, Span, TableCursor};
+pub(crate) use fence::{Fence, prefix};
+pub(crate) use info::{Table, TableInfo};
+pub(crate) use open_tables::OpenTables;
+pub(crate) use reader::{Lookup, Reads, TableContext, TableFile, Value, table_path};
+pub(crate) use run_writer::{RunOptions, RunWriter};
+pub(crate) use writer::TableOptions;
