@@ -1,16 +1,21 @@
 //! The engine: commit log, memtable, compressed tables, recovery. Synchronous; keys and values are opaque bytes.
 
 mod cache;
+mod compaction;
 mod cursor;
 mod draft;
 mod drops;
 mod engine;
 mod error;
 mod filter;
+mod flush;
 mod log;
+mod manifest;
 mod memtable;
+mod merge;
 mod note;
 mod options;
+mod run;
 mod table;
 mod tables;
 mod tally;

@@ -26,7 +26,7 @@ impl Engine {
         }
         let memory = self.shared.copy_memory(range, limit);
         let view = self.shared.view();
-        let tables = view.cursor(&range.from, &memory.end)?;
+        let tables = view.cursor(&range.from, &memory.end);
         let mut merge = Merge { tables: Source::begin(tables)?, memory: &memory, next: 0 };
         let (mut entries, mut bytes) = (0, 0);
         while let Some((key, value)) = merge.current() {
