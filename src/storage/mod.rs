@@ -29,3 +29,4 @@ pub use filter::{Filter, Judgement};
 pub use note::{Bucket, Note, TreeChange};
 pub use options::{Durability, Options};
 pub use transaction::{Begin, Transaction};
+pub use view::LevelStats;

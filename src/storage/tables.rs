@@ -129,22 +129,26 @@ impl Tables {
         Flush::new(&self.shared, entries, end)
     }
 
-    /// Hides the range durably. Its stamp is above that of every entry in tables, and not below that of any drop before.
-    pub(crate) fn drop_range(&self, drop: RangeDrop) -> Result<(), Error> {
-        let number = self.shared.next_number();
-        let drop = NumberedDrop { number, drop };
+    /// Hides the ranges durably, all or none. Their stamp is above that of every entry in tables, and not below that of any
+    /// drop before.
+    pub(crate) fn drop_ranges(&self, drops: &[RangeDrop]) -> Result<(), Error> {
+        let numbered = |drop: &RangeDrop| NumberedDrop { number: self.shared.next_number(), drop: drop.clone() };
+        let drops: Vec<_> = drops.iter().map(numbered).collect();
         let removed = {
             let view = self.view();
             let inside = |table: &&Arc<Table>| {
                 let info = &table.info;
-                info.first >= drop.drop.from && info.last < drop.drop.to && drop.hides(info.age())
+                let covers = |old: &NumberedDrop| {
+                    info.first >= old.drop.from && info.last < old.drop.to && old.hides(info.age())
+                };
+                drops.iter().any(covers)
             };
             view.runs().flat_map(Run::tables).filter(inside).map(|table| table.info.number).collect()
         };
-        let edit = Edit { removed, drops: vec![drop.clone()], ..Edit::default() };
+        let edit = Edit { removed, drops: drops.clone(), ..Edit::default() };
         if !self.shared.commit(edit)? {
             // Compaction replaced one of the tables meanwhile; hidden tables go when it next looks for work.
-            self.shared.commit(Edit { drops: vec![drop], ..Edit::default() })?;
+            self.shared.commit(Edit { drops, ..Edit::default() })?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! 1. writes to the shards of the ranges wait (`Stalled`), and the caller's gate decides, with no write under way;
 //! 2. a marker takes a position in the log: the drop's stamp; the log is synced up to it, so that no later record can get a
 //!    stamp below it after a crash;
-//! 3. the manifest names the drop, durably;
+//! 3. the manifest names all drops in one edit, durably;
 //! 4. memory drops its entries below the stamp, the counters of the ranges become zero, writes go on.
 //!
 //! Invariant: until step 3 nothing has changed; after it, replay and tables know the drop. A write that saw a range empty
@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crate::storage::draft::ScanRange;
 use crate::storage::engine::{Engine, Shared};
 use crate::storage::error::Error;
+use crate::storage::memtable::Shard;
 use crate::storage::tables::RangeDrop;
 use crate::types::Stamp;
 
@@ -68,22 +69,26 @@ impl Shared {
     fn drop_durably(&self, ranges: &[ScanRange]) -> Result<(Vec<Numbered>, u64), Error> {
         let marker = self.log.append_marker();
         self.log.sync()?;
-        let mut drops = Vec::with_capacity(ranges.len());
-        for range in ranges {
-            let drop = RangeDrop { from: range.from.clone(), to: range.to.clone(), stamp: Stamp(marker.stamp) };
-            let named = self.tables.drop_range(drop.clone());
-            named.inspect_err(|error| {
-                if !matches!(error, Error::Full { .. }) {
-                    self.poison(error);
-                }
-            })?;
+        let dropped = |range: &ScanRange| RangeDrop {
+            from: range.from.clone(),
+            to: range.to.clone(),
+            stamp: Stamp(marker.stamp),
+        };
+        let drops: Vec<RangeDrop> = ranges.iter().map(dropped).collect();
+        self.tables.drop_ranges(&drops).inspect_err(|error| {
+            if !matches!(error, Error::Full { .. }) {
+                self.poison(error);
+            }
+        })?;
+        let numbered = |(range, drop)| {
             let shards = self.shards_of(range);
-            drops.push((*shards.start(), *shards.end(), Arc::new(drop)));
-        }
+            (*shards.start(), *shards.end(), Arc::new(drop))
+        };
+        let drops = ranges.iter().zip(drops).map(numbered).collect();
         Ok((drops, marker.generation))
     }
 
-    fn zero_counters(&self, shard: &mut crate::storage::memtable::Shard, drop: &RangeDrop) {
+    fn zero_counters(&self, shard: &mut Shard, drop: &RangeDrop) {
         for (database, keys) in shard.tally_mut().zero(&drop.from, &drop.to) {
             self.count_keys(database, -keys);
         }

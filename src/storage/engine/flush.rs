@@ -7,7 +7,6 @@
 //! Invariant: frozen entries stay in memory until the view has their tables.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use parking_lot::MutexGuard;
 
@@ -114,7 +113,7 @@ impl Shared {
     }
 
     fn begin_flush(&self, finished: Finished) -> Flush {
-        let Finished { generation, end } = finished;
+        let Finished { generation, end, .. } = finished;
         let mut frozen: Vec<Frozen> = Vec::with_capacity(self.shards.len());
         for index in 0..self.shards.len() {
             let mut shard = self.shard(index).lock();
@@ -185,11 +184,6 @@ impl Shared {
                 Step::Idle
             }
         }
-    }
-
-    /// Entries that wait for their flush, in bytes.
-    pub(crate) fn frozen_bytes(&self) -> u64 {
-        self.frozen_bytes.load(Ordering::Relaxed)
     }
 }
 

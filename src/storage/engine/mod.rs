@@ -78,7 +78,6 @@ pub(crate) struct Shared {
     /// Records at which the commit thread wants to be woken.
     commit_target: AtomicU64,
     stalls: AtomicU64,
-    frozen_bytes: AtomicU64,
     // Guarded.
     shards: Box<[Slotted]>,
     hook: RwLock<Option<DurableHook>>,

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a failed open changes nothing but what a later open may redo.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -35,7 +36,7 @@ impl Engine {
     /// disk says.
     pub fn open(env: &Env, options: Options, filter: Arc<dyn Filter>) -> Result<Engine, Error> {
         let disk = &env.disk;
-        disk.make_dir(&options.dir).map_err(|source| Error::io(&options.dir, source))?;
+        make_dir(&**disk, &options.dir)?;
         let lock = lock(&**disk, &options)?;
         let (tables, recovered) = Tables::open(env, &options)?;
         let (memory, replayed) = Memory::recover(&**disk, &options, recovered)?;
@@ -55,7 +56,6 @@ impl Engine {
             closing: AtomicBool::new(false),
             commit_target: AtomicU64::new(0),
             stalls: AtomicU64::new(0),
-            frozen_bytes: AtomicU64::new(0),
             shards: memory.shards.into_iter().map(|shard| Slotted(Mutex::new(shard))).collect(),
             hook: RwLock::new(None),
             flusher: Mutex::new(Flusher::new(spare)),
@@ -85,6 +85,16 @@ impl Engine {
         }
         synced.map(|_| ())
     }
+}
+
+/// Makes the directory with a name that outlives a crash.
+fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+    let parent = match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => dir,
+    };
+    disk.make_dir(dir).and_then(|()| disk.sync_dir(parent)).map_err(|source| Error::io(dir, source))
 }
 
 fn lock(disk: &dyn Disk, options: &Options) -> Result<Box<dyn FileLock>, Error> {

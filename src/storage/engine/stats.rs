@@ -3,20 +3,31 @@
 use std::sync::atomic::Ordering;
 
 use crate::storage::engine::Engine;
+use crate::storage::view::LevelStats;
 
 /// The engine at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Bytes of the active memtable.
+    /// Bytes that the entries of the active memtable take.
     pub memtable_bytes: u64,
     /// Memtables that wait for their flush.
     pub frozen_memtables: usize,
+    /// Bytes that their entries take.
+    pub frozen_bytes: u64,
     /// Bytes of the log's buffer that are not written.
     pub log_buffer_bytes: usize,
+    /// Files of the log.
+    pub log_segments: usize,
     /// Syncs of the log.
     pub syncs: u64,
     /// Writes that were answered with a stall.
     pub stalls: u64,
+    /// Bytes of cached blocks.
+    pub cache_bytes: u64,
+    /// Limit of the cache.
+    pub cache_limit_bytes: u64,
+    /// What each level of tables holds.
+    pub levels: Vec<LevelStats>,
     /// The last error of background work or of a sync.
     pub last_error: Option<String>,
 }
@@ -26,15 +37,23 @@ impl Engine {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let shared = &*self.shared;
-        let (memtable_bytes, frozen_memtables, log_buffer_bytes) =
-            shared.log.with_buffer(|buffer| (buffer.memory(), buffer.finished(), buffer.pending()));
+        let (cache_bytes, cache_limit_bytes) = shared.tables.cache_bytes();
+        let of_buffer = shared.log.with_buffer(|buffer| Stats {
+            memtable_bytes: buffer.memory(),
+            frozen_memtables: buffer.finished(),
+            frozen_bytes: buffer.finished_memory(),
+            log_buffer_bytes: buffer.pending(),
+            ..Stats::default()
+        });
         Stats {
-            memtable_bytes,
-            frozen_memtables,
-            log_buffer_bytes,
+            log_segments: shared.log.segments(),
             syncs: shared.log.syncs(),
             stalls: shared.stalls.load(Ordering::Relaxed),
+            cache_bytes,
+            cache_limit_bytes,
+            levels: shared.view().stats().to_vec(),
             last_error: shared.last_error.lock().clone(),
+            ..of_buffer
         }
     }
 }

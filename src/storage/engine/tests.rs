@@ -92,7 +92,9 @@ fn a_scan_goes_through_all_shards_in_pages() {
     let engine = open(dir.path(), Durability::None).unwrap();
     let mut keys: Vec<_> =
         (0..500u16).map(|index| key(index.wrapping_mul(37) % 16_384, 0, &index.to_string())).collect();
-    keys.iter().for_each(|key| drop(put(&engine, key, b"v")));
+    for key in &keys {
+        put(&engine, key, b"v");
+    }
     keys.sort();
     let (mut from, mut seen) = (Some(Vec::new()), Vec::new());
     while let Some(next) = from {

@@ -84,7 +84,9 @@ impl Shared {
     #[cold]
     fn held_back(&self) -> Result<Update, Error> {
         self.stalls.fetch_add(1, Ordering::Relaxed);
+        // Whatever holds the write back, one of these two ends it.
         self.wake_flush();
+        self.wake_commit();
         self.log.refusal().map_or(Ok(Update::Stalled), Err)
     }
 

@@ -55,6 +55,8 @@ pub(crate) struct Finished {
     pub(crate) generation: u64,
     /// Stamp of its end.
     pub(crate) end: u64,
+    /// Bytes that its entries take in memory.
+    memory: u64,
 }
 
 /// Why writes may have to wait, besides what the buffer itself knows.
@@ -163,7 +165,7 @@ impl Buffer {
             return false;
         }
         let (end, generation) = (self.current.end(), self.current.generation);
-        self.finished.push_back(Finished { generation, end });
+        self.finished.push_back(Finished { generation, end, memory: self.memory });
         self.segments_ready -= 1;
         (self.memory, self.logged) = (0, 0);
         let next = Chunk { bytes: self.fresh(), first: end, generation: generation + 1 };
@@ -264,14 +266,14 @@ impl Buffer {
         self.finished.len()
     }
 
+    /// Bytes that the entries of those take in memory.
+    pub(crate) fn finished_memory(&self) -> u64 {
+        self.finished.iter().map(|finished| finished.memory).sum()
+    }
+
     /// The oldest finished generation is in tables.
     pub(crate) fn flushed(&mut self) {
         self.finished.pop_front();
-    }
-
-    /// The generation that appends go to.
-    pub(crate) fn generation(&self) -> u64 {
-        self.current.generation
     }
 
     /// Stamp of the last record.

@@ -316,6 +316,11 @@ impl Log {
 
     // ---- Segments ----
 
+    /// Files of the log.
+    pub(crate) fn segments(&self) -> usize {
+        self.files.lock().existing.len()
+    }
+
     /// Whether the space or the segment that writes will need next is not there yet.
     pub(crate) fn wants_space(&self) -> bool {
         self.buffer.lock().wants_segment() || self.short_segment().is_some()

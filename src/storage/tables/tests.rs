@@ -120,7 +120,7 @@ impl Store {
     }
 
     pub(crate) fn drop_range(&self, from: &[u8], to: &[u8], stamp: u64) -> Result<(), Error> {
-        self.tables.drop_range(RangeDrop { from: from.to_vec(), to: to.to_vec(), stamp: Stamp(stamp) })
+        self.tables.drop_ranges(&[RangeDrop { from: from.to_vec(), to: to.to_vec(), stamp: Stamp(stamp) }])
     }
 }
 

@@ -1,0 +1,9 @@
+//! The engine under everything that can happen to it: random work beside a model, power loss at every moment, disks that
+//! fail, fill up and lie, threads that race. All on the machine in memory, from seeds.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod crash;
+mod history;
+mod model;
+mod store;
