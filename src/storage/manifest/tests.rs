@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::env::memory::{Fault, MemoryDisk, OperationKind, Survival};
 use crate::env::{Disk, OpenMode};
+use crate::storage::drops::{NumberedDrop, RangeDrop};
 use crate::storage::error::Error;
 use crate::storage::manifest::{Edit, ManifestFile, Placed, State};
 use crate::storage::table::TableInfo;
@@ -198,4 +199,33 @@ fn a_full_disk_changes_nothing_and_a_failed_sync_ends_all() {
     disk.heal();
     assert!(matches!(file.append(&add(14)), Err(Error::Poisoned { .. })));
     assert!(file.is_failed());
+}
+
+/// A manifest of format version 1 and its `CURRENT`, as hexadecimal digits.
+const GOLDEN: &str = include_str!("../../../tests/data/manifest-1.txt");
+
+#[test]
+fn the_format_is_the_one_of_the_golden_file() {
+    let disk = disk();
+    let mut file = create(&disk, 1, &State { next_number: 2, ..State::default() }).expect("sound");
+    file.append(&add(10)).expect("sound");
+    let drop = RangeDrop { from: b"a".to_vec(), to: b"b".to_vec(), stamp: Stamp(300) };
+    let edit = Edit {
+        trimmed: vec![(10, 10u64.to_be_bytes().to_vec())],
+        drops: vec![NumberedDrop { number: 11, drop }],
+        tally: Some(12),
+        flushed_to: Some(Stamp(200)),
+        next_number: 13,
+        ..Edit::default()
+    };
+    file.append(&edit).expect("sound");
+    file.append(&Edit { removed: vec![10], next_number: 13, ..Edit::default() }).expect("sound");
+    let hex = |path: &Path| {
+        let file = disk.open(path, OpenMode::Read).expect("there");
+        let mut bytes = vec![0; file.len().expect("sound") as usize];
+        file.read_at(&mut bytes, 0).expect("sound");
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    let found = [hex(&manifest_path(&disk)), hex(&Path::new(DIR).join("CURRENT"))].concat();
+    assert_eq!(found, GOLDEN.split_whitespace().collect::<String>());
 }

@@ -242,3 +242,19 @@ fn every_flipped_bit_gives_an_error_or_the_right_value() {
         }
     }
 }
+
+/// A table of format version 1, as hexadecimal digits: what this release wrote once, every later one reads.
+const GOLDEN: &str = include_str!("../../../tests/data/table-1.txt");
+
+#[test]
+fn the_format_is_the_one_of_the_golden_file() {
+    let disk = disk();
+    let map: Map = (0..40u16).map(|index| (index.to_be_bytes().to_vec(), vec![index as u8; 20])).collect();
+    let info = write(&context(&disk, 10), &map, Compression::Raw, u64::MAX).remove(0);
+    let path = table_path(Path::new("/data"), info.number);
+    let file = crate::env::Disk::open(&disk, &path, crate::env::OpenMode::ReadWrite).expect("there");
+    let mut bytes = vec![0; info.bytes as usize];
+    file.read_at(&mut bytes, 0).expect("sound");
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, GOLDEN.split_whitespace().collect::<String>());
+}
