@@ -89,6 +89,13 @@ impl Drops {
         ranges.iter().take_while(|old| *old.drop.from <= *last).any(|old| old.hides(age))
     }
 
+    /// Whether one drop hides all keys from `first` to `last` of a table of that age.
+    pub(crate) fn cover(&self, (first, last): (&[u8], &[u8]), age: Age) -> bool {
+        let index = self.ranges.partition_point(|old| *old.drop.to <= *first);
+        let holds = |old: &NumberedDrop| *old.drop.from <= *first && *last < *old.drop.to && old.hides(age);
+        self.ranges.get(index).is_some_and(holds)
+    }
+
     /// Forgets the drops that `needed` denies.
     pub(crate) fn retain(&mut self, needed: impl FnMut(&NumberedDrop) -> bool) {
         self.ranges.retain(needed);
@@ -131,6 +138,7 @@ mod tests {
                 let wanted = all.iter().any(|old| old.drop.from <= key && old.drop.to > key && old.hides(age));
                 prop_assert_eq!(drops.hide(&key, age), wanted);
                 prop_assert_eq!(drops.touch((&key, &key), age), wanted);
+                prop_assert_eq!(drops.cover((&key, &key), age), wanted);
             }
         }
     }

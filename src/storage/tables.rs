@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use crate::env::{Clock, Env};
 use crate::storage::cache::BlockCache;
 use crate::storage::cursor::Cursor;
-use crate::storage::drops::{Age, NumberedDrop};
+use crate::storage::drops::{Age, Drops, NumberedDrop};
 use crate::storage::error::Error;
 use crate::storage::filter::Filter;
 use crate::storage::manifest::{Edit, ManifestFile, State, read_tally, tally_path};
@@ -129,26 +129,22 @@ impl Tables {
         Flush::new(&self.shared, entries, end)
     }
 
-    /// Hides the ranges durably, all or none. Their stamp is above that of every entry in tables, and not below that of any
-    /// drop before.
-    pub(crate) fn drop_ranges(&self, drops: &[RangeDrop]) -> Result<(), Error> {
+    /// Hides the ranges durably, all of them or none. A drop's stamp is above that of every entry in tables, and not below
+    /// that of any drop before.
+    pub(crate) fn drop_ranges(&self, ranges: &[RangeDrop]) -> Result<(), Error> {
         let numbered = |drop: &RangeDrop| NumberedDrop { number: self.shared.next_number(), drop: drop.clone() };
-        let drops: Vec<_> = drops.iter().map(numbered).collect();
-        let removed = {
-            let view = self.view();
-            let inside = |table: &&Arc<Table>| {
-                let info = &table.info;
-                let covers = |old: &NumberedDrop| {
-                    info.first >= old.drop.from && info.last < old.drop.to && old.hides(info.age())
-                };
-                drops.iter().any(covers)
-            };
-            view.runs().flat_map(Run::tables).filter(inside).map(|table| table.info.number).collect()
-        };
-        let edit = Edit { removed, drops: drops.clone(), ..Edit::default() };
-        if !self.shared.commit(edit)? {
-            // Compaction replaced one of the tables meanwhile; hidden tables go when it next looks for work.
-            self.shared.commit(Edit { drops, ..Edit::default() })?;
+        let new: Vec<_> = ranges.iter().map(numbered).collect();
+        let mut drops = Drops::default();
+        new.iter().for_each(|drop| drops.insert(drop.clone()));
+        let view = self.view();
+        let is_covered = |table: &&Arc<Table>| drops.cover((&table.info.first, &table.info.last), table.info.age());
+        let covered = view.runs().flat_map(Run::tables).filter(is_covered);
+        let removed = covered.map(|table| table.info.number).collect();
+        // The view would keep the files of what is removed.
+        std::mem::drop(view);
+        if !self.shared.commit(Edit { removed, drops: new.clone(), ..Edit::default() })? {
+            // Compaction replaced one of the tables meanwhile: what is hidden goes when it next looks for work.
+            self.shared.commit(Edit { drops: new, ..Edit::default() })?;
         }
         Ok(())
     }
