@@ -1,7 +1,7 @@
 //! The only door to clock, randomness, disk, network, threads and reactors.
 //!
 //! Everything above asks these traits, so that a test can hand in a disk that loses power, a clock that jumps, a network
-//! that splits. [`os`] is the machine; [`memory`] holds the disk that loses what was not synced and fails on request.
+//! that splits. [`os`] is the machine; [`memory`] is one that a seed decides, whose disk loses power and fails on request.
 //!
 //! Invariant: no other module of the crate touches `std::fs`, sockets, `std::time`, `rand` or threads (`.clippy.toml`).
 //! Timers come from tokio's time, which a simulation can pause; wall time comes from [`Clock`].

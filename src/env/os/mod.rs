@@ -7,6 +7,7 @@ mod clock;
 mod disk;
 mod net;
 mod pool;
+mod process;
 mod random;
 mod reactors;
 
@@ -18,6 +19,7 @@ pub use clock::OsClock;
 pub use disk::OsDisk;
 pub use net::OsNet;
 pub use pool::OsPool;
+pub use process::{Usage, raise_open_files, system_name, usage};
 pub use random::OsRandom;
 pub use reactors::OsReactors;
 
@@ -57,9 +59,9 @@ pub fn env(options: &Options) -> Env {
     }
 }
 
-/// One current-thread runtime per core but one, which is left to commit, flush and compaction; at least one.
+/// `count` current-thread runtimes; for 0 one per core but one, which is left to commit, flush and compaction; at least one.
 #[must_use]
-pub fn reactors() -> OsReactors {
+pub fn reactors(count: usize) -> OsReactors {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    OsReactors::new("reactor", cores.saturating_sub(1).max(1))
+    OsReactors::new("reactor", if count == 0 { cores.saturating_sub(1).max(1) } else { count })
 }

@@ -1,0 +1,166 @@
+//! Carries out one operation on one cell.
+//!
+//! Source of the rules: reads show the greatest unexpired version by (time, actor); a plain write covers all that this
+//! record's context covers; a delete leaves its dot in the context; a change computes from the winner under the key's lock.
+
+use std::borrow::Cow;
+
+use crate::replica::cells::{Cells, Single};
+use crate::replica::key::encode_key;
+use crate::replica::operation::{Action, Change, Inputs, Operand, Operation, Outcome, Params};
+use crate::replica::site::Site;
+use crate::replica::{Failure, Replica};
+use crate::storage::{Fetched, Read};
+use crate::types::{Slot, Stamp};
+
+/// Buffers that operations reuse.
+#[derive(Default)]
+pub struct Scratch {
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+/// What an operation works with.
+pub struct Workspace<'a> {
+    /// The buffer that `Operand::Input` points into.
+    pub input: &'a [u8],
+    /// The buffer that `Operand::Arena` points into, and where values that were read go.
+    pub arena: &'a mut Vec<u8>,
+    /// Buffers for the operation's own use.
+    pub scratch: &'a mut Scratch,
+    /// What was fetched from disk for this batch, sorted by key.
+    pub fetched: &'a [Fetched],
+    /// Wall clock, in milliseconds since the Unix epoch.
+    pub now_ms: u64,
+}
+
+/// What came of an operation.
+#[derive(Debug)]
+pub enum Applied {
+    /// It is carried out.
+    Done {
+        /// What it led to.
+        outcome: Outcome,
+        /// What has to be durable before the outcome is shown.
+        position: Stamp,
+    },
+    /// It was refused.
+    Failed(Failure),
+    /// Its key has to be fetched from disk first; nothing was done.
+    Cold,
+    /// There is no room in memory; nothing was done.
+    Busy,
+    /// It is about whole databases and belongs on the pool; nothing was done.
+    Global,
+}
+
+/// A change with what it is made with.
+pub(super) struct Call<'a> {
+    pub(super) change: Change,
+    pub(super) params: Params,
+    pub(super) operand: &'a [u8],
+    /// Where the new value is computed.
+    pub(super) value: &'a mut Vec<u8>,
+    /// Where answers go.
+    pub(super) arena: &'a mut Vec<u8>,
+}
+
+impl Replica {
+    /// Carries out `operation`, taking the key's lock for its duration.
+    #[inline]
+    pub fn apply(&self, operation: &Operation, work: Workspace<'_>) -> Applied {
+        let mut cells = Single { engine: &self.engine, fetched: work.fetched };
+        self.apply_on(&mut cells, operation, work)
+    }
+
+    #[inline]
+    pub(super) fn apply_on<C: Cells>(&self, cells: &mut C, operation: &Operation, work: Workspace<'_>) -> Applied {
+        let Workspace { input, arena, scratch: Scratch { key: engine_key, value: scratch }, now_ms, .. } = work;
+        let database = operation.database;
+        let key = bytes_of(operation.key, input, arena);
+        let key_bytes = key.len();
+        encode_key(database, key, engine_key);
+        let mut site = Site::new(self, cells, engine_key, now_ms);
+        let result = match operation.action {
+            Action::Read => site.read(arena),
+            Action::Look => site.look(),
+            Action::Fingerprint => site.fingerprint(),
+            Action::Write { value, expiry } => {
+                let value = bytes_of(value, input, arena);
+                self.check_pair(key_bytes + value.len()).and_then(|()| site.write(value, expiry))
+            }
+            Action::Delete => site.delete(),
+            Action::Change(change, params) => {
+                let operand = &*beside_answers(params.operand, input, arena);
+                site.change(Call { change, params, operand, value: scratch, arena }, key_bytes)
+            }
+            Action::Examine(examine, params) => {
+                let operand = &*beside_answers(params.operand, input, arena);
+                let inputs = Inputs { numbers: params.numbers, operand, now_ms };
+                site.examine(examine, &inputs, arena)
+            }
+            Action::Count => return counted(self.count(database)),
+            Action::CountSlot(slot) => return counted(self.engine.key_count(Slot(slot), database)),
+            Action::Page(_) | Action::RandomKey | Action::Flush | Action::FlushAll => return Applied::Global,
+        };
+        result.unwrap_or_else(Applied::Failed)
+    }
+
+    /// Engine keys of operations that cannot be carried out without reading the disk.
+    #[must_use]
+    pub fn cold_keys(&self, operations: &[Operation], input: &[u8], arena: &[u8]) -> Vec<Vec<u8>> {
+        let mut cold = Vec::new();
+        let mut key = Vec::new();
+        for operation in operations.iter().filter(|operation| operation.action.has_key()) {
+            encode_key(operation.database, bytes_of(operation.key, input, arena), &mut key);
+            if matches!(self.engine.read(&key, None, &mut |_| ()), Ok(Read::Cold)) {
+                cold.push(key.clone());
+            }
+        }
+        cold
+    }
+
+    pub(super) fn check_pair(&self, bytes: usize) -> Result<(), Failure> {
+        let limit = self.options.max_pair_bytes;
+        if bytes > limit { Err(Failure::PairTooLarge { bytes, limit }) } else { Ok(()) }
+    }
+}
+
+impl Action {
+    /// Whether the action is about one key.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        match self {
+            Action::Read | Action::Look | Action::Examine(..) | Action::Fingerprint => true,
+            Action::Write { .. } | Action::Delete | Action::Change(..) => true,
+            Action::Page(_) | Action::Count | Action::CountSlot(_) => false,
+            Action::RandomKey | Action::Flush | Action::FlushAll => false,
+        }
+    }
+
+    /// Whether the action is about whole databases and runs on the pool.
+    #[must_use]
+    pub fn is_global(&self) -> bool {
+        matches!(self, Action::Page(_) | Action::RandomKey | Action::Flush | Action::FlushAll)
+    }
+}
+
+fn counted(count: u64) -> Applied {
+    Applied::Done { outcome: Outcome::Count(count), position: Stamp(0) }
+}
+
+#[inline]
+fn bytes_of<'a>(operand: Operand, input: &'a [u8], arena: &'a [u8]) -> &'a [u8] {
+    match operand {
+        Operand::Input(span) => span.of(input),
+        Operand::Arena(span) => span.of(arena),
+    }
+}
+
+/// The bytes of an operand while answers are appended to the arena: what lies there is copied.
+fn beside_answers<'a>(operand: Operand, input: &'a [u8], arena: &[u8]) -> Cow<'a, [u8]> {
+    match operand {
+        Operand::Input(span) => Cow::Borrowed(span.of(input)),
+        Operand::Arena(span) => Cow::Owned(span.of(arena).to_vec()),
+    }
+}

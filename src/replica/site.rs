@@ -1,0 +1,261 @@
+//! One cell under operation: its engine key, its arc, and the steps that read and rewrite its record.
+//!
+//! Invariant: whatever a step finds out leaves through its result; a step that meets [`Applied::Cold`] or
+//! [`Applied::Busy`] has changed nothing, not even the arena.
+
+use std::sync::atomic::Ordering;
+
+use crate::causality::{Context, Dot, Plan, RecordView, Time, Version, delete, overwrite, reap};
+use crate::replica::apply::{Applied, Call};
+use crate::replica::cells::Cells;
+use crate::replica::key::key_head;
+use crate::replica::operation::{
+    Answer, Current, Draft, Effect, Examine, Existed, Fingerprint, Found, Inputs, Outcome,
+};
+use crate::replica::{Failure, Replica, bucket_of};
+use crate::storage::{self, Note, Read, Update, Verdict};
+use crate::types::{ArcId, Database, Span};
+
+/// One cell under operation.
+pub(super) struct Site<'a, C> {
+    replica: &'a Replica,
+    cells: &'a mut C,
+    key: &'a [u8],
+    arc: ArcId,
+    database: Database,
+    now_ms: u64,
+}
+
+type Step = Result<Applied, Failure>;
+
+impl<'a, C: Cells> Site<'a, C> {
+    /// The cell of the engine key `key`.
+    #[inline]
+    pub(super) fn new(replica: &'a Replica, cells: &'a mut C, key: &'a [u8], now_ms: u64) -> Self {
+        let (slot, database) = key_head(key).unwrap_or_default();
+        Site { replica, cells, key, arc: replica.options.layout.arc_of(slot), database, now_ms }
+    }
+
+    /// Reads the winning value into the arena.
+    #[inline]
+    pub(super) fn read(&mut self, arena: &mut Vec<u8>) -> Step {
+        self.show(|version| {
+            let start = arena.len() as u32;
+            arena.extend_from_slice(version.payload);
+            Span { start, len: version.payload.len() as u32 }
+        })
+    }
+
+    /// Looks at the winning value without copying it.
+    pub(super) fn look(&mut self) -> Step {
+        self.show(|version| Span { start: 0, len: version.payload.len() as u32 })
+    }
+
+    #[inline]
+    fn show(&mut self, mut keep: impl FnMut(&Version<'_>) -> Span) -> Step {
+        let at_ms = self.replica.expiry_ms(self.now_ms);
+        self.see(|record| match record.winner(at_ms) {
+            None => Outcome::Absent,
+            Some(version) => {
+                Outcome::Found(Found { value: keep(&version), expiry: version.expiry, written: version.dot.time })
+            }
+        })
+    }
+
+    /// Answers from the winning value.
+    pub(super) fn examine(&mut self, examine: Examine, inputs: &Inputs<'_>, arena: &mut Vec<u8>) -> Step {
+        let at_ms = self.replica.expiry_ms(self.now_ms);
+        self.see(|record| {
+            let winner = record.winner(at_ms);
+            let current = winner.map(|version| Current { value: version.payload, expiry: version.expiry });
+            Outcome::Changed(examine(current, inputs, arena))
+        })
+    }
+
+    /// The record's fingerprint.
+    pub(super) fn fingerprint(&mut self) -> Step {
+        let at_ms = self.replica.expiry_ms(self.now_ms);
+        self.see(|record| {
+            Outcome::Fingerprint(Fingerprint { hash: record.fingerprint(), existed: existed(record, at_ms) })
+        })
+    }
+
+    #[inline]
+    fn see(&mut self, mut look: impl FnMut(&RecordView<'_>) -> Outcome) -> Step {
+        let flushed = self.replica.flush_time(self.database);
+        let mut outcome = Ok(Outcome::Absent);
+        let read =
+            self.cells.read(self.key, &mut |bytes| outcome = view(bytes, flushed).map(|record| look(&record)))?;
+        match read {
+            Read::Done(position) => Ok(Applied::Done { outcome: outcome?, position }),
+            Read::Cold => Ok(Applied::Cold),
+        }
+    }
+
+    /// A plain SET.
+    #[inline]
+    pub(super) fn write(&mut self, value: &[u8], expiry: Option<u64>) -> Step {
+        self.alter(|site, old, draft| {
+            let dot = site.next_dot(old);
+            let version = Version { dot, payload: value, expiry };
+            let plan = overwrite(old, &Context::new(), site.purge_floor(), version)?;
+            site.store(&plan, draft);
+            Ok((Outcome::Written, Verdict::Put))
+        })
+    }
+
+    /// A plain DEL.
+    pub(super) fn delete(&mut self) -> Step {
+        let at_ms = self.replica.expiry_ms(self.now_ms);
+        self.alter(|site, old, draft| {
+            let outcome = Outcome::Deleted(existed(old, at_ms));
+            let verdict = site.store_tombstone(old, draft)?;
+            Ok((outcome, verdict))
+        })
+    }
+
+    /// A read-modify-write.
+    pub(super) fn change(&mut self, call: Call<'_>, key_bytes: usize) -> Step {
+        let at_ms = self.replica.expiry_ms(self.now_ms);
+        let Call { change, params, operand, value, arena } = call;
+        self.alter(|site, old, draft| {
+            let winner = old.winner(at_ms);
+            let current = winner.map(|version| Current { value: version.payload, expiry: version.expiry });
+            value.clear();
+            let kept = arena.len();
+            let inputs = Inputs { numbers: params.numbers, operand, now_ms: site.now_ms };
+            let expiry = current.and_then(|current| current.expiry);
+            let mut next = Draft { value: &mut *value, expiry, answer: Answer::Nil, arena: &mut *arena };
+            let effect = change(current, &inputs, &mut next);
+            let (answer, expiry) = (next.answer, next.expiry);
+            let payload = match (effect, current) {
+                (Effect::Keep, _) | (Effect::Touch, None) => return Ok((Outcome::Changed(answer), Verdict::Keep)),
+                (Effect::Remove, _) => {
+                    let verdict = site.store_tombstone(old, draft)?;
+                    return Ok((Outcome::Changed(answer), verdict));
+                }
+                (Effect::Write, _) => value.as_slice(),
+                (Effect::Touch, Some(current)) => current.value,
+            };
+            if let Err(failure) = site.replica.check_pair(key_bytes + payload.len()) {
+                arena.truncate(kept);
+                return Err(failure);
+            }
+            let version = Version { dot: site.next_dot(old), payload, expiry };
+            let plan = overwrite(old, &Context::new(), site.purge_floor(), version)?;
+            site.store(&plan, draft);
+            Ok((Outcome::Changed(answer), Verdict::Put))
+        })
+    }
+
+    /// Takes versions out of the record that expired by `until_ms` or were flushed.
+    pub(super) fn settle(&mut self, until_ms: u64) -> Step {
+        self.alter(|site, old, draft| {
+            let plan = reap(old, until_ms).unwrap_or_else(|| Plan::unchanged(old));
+            if plan.versions().len() == site.raw.versions().count() {
+                return Ok((Outcome::Absent, Verdict::Keep));
+            }
+            site.store(&plan, draft);
+            Ok((Outcome::Written, Verdict::Put))
+        })
+    }
+
+    #[inline]
+    fn alter(
+        &mut self,
+        mut decide: impl FnMut(&Steady<'_>, &RecordView<'_>, &mut storage::Draft<'_>) -> Result<(Outcome, Verdict), Failure>,
+    ) -> Step {
+        let (replica, arc, now_ms, database) = (self.replica, self.arc, self.now_ms, self.database);
+        let mut decided = Ok(Outcome::Pending);
+        let updated = self.cells.update(self.key, &mut |bytes, draft| {
+            loop {
+                // A flush stores its time before the clock passes it: a dot beyond that time is drawn only where the time
+                // can be seen, so what was computed without seeing it is computed again.
+                let flushed = replica.flush_time(database);
+                let attempt = raw_view(bytes).and_then(|raw| {
+                    let steady = Steady { replica, arc, now_ms, raw };
+                    decide(&steady, &raw.after_flush(flushed), draft)
+                });
+                if replica.flush_time(database) != flushed {
+                    continue;
+                }
+                let (outcome, verdict) = match attempt {
+                    Ok((outcome, verdict)) => (Ok(outcome), verdict),
+                    Err(failure) => (Err(failure), Verdict::Keep),
+                };
+                decided = outcome;
+                return verdict;
+            }
+        })?;
+        match updated {
+            Update::Done(position) => Ok(Applied::Done { outcome: decided?, position }),
+            Update::Cold => Ok(Applied::Cold),
+            Update::Stalled => Ok(Applied::Busy),
+        }
+    }
+}
+
+/// What stays the same while the engine calls back.
+struct Steady<'a> {
+    replica: &'a Replica,
+    arc: ArcId,
+    now_ms: u64,
+    // The record as it lies there, flushed versions included: what the counters count.
+    raw: RecordView<'a>,
+}
+
+impl Steady<'_> {
+    /// The name of a new write that covers all of `old`; called under the key's lock.
+    #[inline]
+    fn next_dot(&self, old: &RecordView<'_>) -> Dot {
+        let time = self.replica.hlc.next(self.now_ms, old.newest_time());
+        if let Some(newest) = self.replica.newest.get(usize::from(self.arc.0)) {
+            newest.fetch_max(time.0, Ordering::AcqRel);
+        }
+        Dot { actor: self.replica.options.actor, time }
+    }
+
+    #[inline]
+    fn purge_floor(&self) -> Time {
+        self.replica.purge_floor(self.arc)
+    }
+
+    /// Encodes the new record and notes what it changes in the counters.
+    #[inline]
+    fn store(&self, plan: &Plan<'_>, draft: &mut storage::Draft<'_>) {
+        let change = plan.change_from(&self.raw);
+        draft.note = Note {
+            keys: change.keys(),
+            expiry_out: bucket_of(change.before.expiry),
+            expiry_in: bucket_of(change.after.expiry),
+            tree: None,
+        };
+        plan.encode(draft.value(plan.encoded_len()));
+    }
+
+    /// A delete; a record without versions needs none.
+    fn store_tombstone(&self, old: &RecordView<'_>, draft: &mut storage::Draft<'_>) -> Result<Verdict, Failure> {
+        if old.is_tombstone() {
+            return Ok(Verdict::Keep);
+        }
+        let plan = delete(old, &Context::new(), self.purge_floor(), self.next_dot(old))?;
+        self.store(&plan, draft);
+        Ok(Verdict::Put)
+    }
+}
+
+/// The record in the engine's bytes, without what was flushed.
+#[inline]
+pub(super) fn view(bytes: Option<&[u8]>, flushed: Time) -> Result<RecordView<'_>, Failure> {
+    raw_view(bytes).map(|record| record.after_flush(flushed))
+}
+
+#[inline]
+fn raw_view(bytes: Option<&[u8]>) -> Result<RecordView<'_>, Failure> {
+    let unreadable = |error| Failure::Storage(format!("a stored record cannot be read: {error}").into());
+    RecordView::of(bytes).map_err(unreadable)
+}
+
+fn existed(record: &RecordView<'_>, at_ms: u64) -> Existed {
+    if record.winner(at_ms).is_some() { Existed::Yes } else { Existed::No }
+}
