@@ -82,7 +82,8 @@ class Generator:
         if inside and roll < 0.25:
             return [self.random.choice([*[b"EXEC"] * 12, b"DISCARD", b"MULTI", b"WATCH"])]
         if not inside and roll < 0.05:
-            return self.random.choice([[b"MULTI"]] * 6 + [[b"WATCH", *values.keys(self.random)]] * 4 + [[b"UNWATCH"], [b"EXEC"], [b"DISCARD"]])
+            watch = self.retag([b"WATCH", *values.keys(self.random)])
+            return self.random.choice([[b"MULTI"]] * 6 + [watch] * 4 + [[b"UNWATCH"], [b"EXEC"], [b"DISCARD"]])
         arguments = self.retag(self.plain_command(inside))
         return arguments if inside and roll < 0.9 else self.mutate(arguments)
 

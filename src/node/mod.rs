@@ -1,1 +1,103 @@
-//! The composition root.
+//! The composition root: makes every part of a node and joins them.
+//!
+//! Order of a start: look at the data directory, bind the addresses, open the ledger and raise the incarnation, recover the
+//! engine, then serve; a start that fails early has changed nothing. Order of a stop: no new connections, every connection
+//! ends after the batch it is at, reactors, background work, engine.
+//!
+//! Several nodes may live in one process: nothing of a [`Node`] is global. What a process has once (signals, log, limits,
+//! exit code) is in [`run`].
+//!
+//! Invariant: the node's clock starts above every time that the node ever closed, and above the wall clock.
+
+mod admin;
+mod directory;
+mod error;
+mod log;
+mod process;
+mod signal;
+mod start;
+mod status;
+mod store;
+mod upkeep;
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::command::{Admin, Identity, Services};
+use crate::node::admin::NodeAdmin;
+use crate::server::Server;
+
+pub use error::Error;
+pub use log::LogControl;
+pub use process::run;
+pub use start::Surroundings;
+
+/// A node that serves clients.
+pub struct Node {
+    admin: Arc<NodeAdmin>,
+    services: Arc<Services>,
+    server: Server,
+    drain_timeout: std::time::Duration,
+    stopping: CancellationToken,
+    upkeep: JoinHandle<Option<String>>,
+}
+
+/// Why a node is to be stopped.
+#[derive(Debug)]
+pub enum Ending {
+    /// A client sent SHUTDOWN.
+    Asked,
+    /// The store failed.
+    Failed(String),
+}
+
+impl Node {
+    /// Names and addresses of the node.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        self.admin.identity()
+    }
+
+    /// Waits until the node has to be stopped.
+    pub async fn ending(&mut self) -> Ending {
+        tokio::select! {
+            biased;
+            () = self.admin.stop_asked() => Ending::Asked,
+            failed = &mut self.upkeep => match failed {
+                Ok(Some(reason)) => Ending::Failed(reason),
+                Ok(None) => Ending::Asked,
+                Err(error) => Ending::Failed(error.to_string()),
+            },
+        }
+    }
+
+    /// Stops gracefully: what was executed is answered, what was acknowledged is durable.
+    ///
+    /// # Errors
+    /// The store's failure to write out what it holds.
+    pub async fn stop(self) -> Result<(), Error> {
+        let Node { admin, services, mut server, drain_timeout, stopping, upkeep } = self;
+        stopping.cancel();
+        server.drain().await;
+        let joined = tokio::task::spawn_blocking(move || server.join());
+        if tokio::time::timeout(drain_timeout, joined).await.is_err() {
+            tracing::warn!("some clients did not take their last replies in time; their connections are cut");
+        }
+        // Finished already if its answer was what ended the node.
+        if !upkeep.is_finished() {
+            drop(upkeep.await);
+        }
+        admin.runner.stop();
+        admin.runner.join();
+        let engine = Arc::clone(admin.replica.engine());
+        drop((admin, services));
+        match Arc::try_unwrap(engine) {
+            Ok(engine) => engine.close()?,
+            // Connections that were cut still hold it: they end with the process.
+            Err(engine) => engine.sync_to(engine.appended())?,
+        }
+        Ok(())
+    }
+}

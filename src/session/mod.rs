@@ -1,1 +1,9 @@
-//! One connection's state and the list of all connections.
+//! One connection's state, and the list of all connections.
+
+mod registry;
+mod state;
+mod transaction;
+
+pub use registry::{Client, ClientId, KillFilter, Registry};
+pub use state::{ReplyMode, Session};
+pub use transaction::{Queue, Watched};

@@ -4,9 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod crash;
-mod damage;
-mod failure;
 mod history;
 mod model;
 mod store;
-mod threads;

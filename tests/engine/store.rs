@@ -93,18 +93,17 @@ pub(crate) fn put(machine: &MemoryMachine, engine: &Engine, (key, new): (&[u8], 
         match engine.update(key, fetched.first(), &mut write(new))? {
             Update::Done(stamp) => return Ok(stamp),
             Update::Cold => fetched = engine.fetch(&mut vec![key.to_vec()])?,
-            Update::Stalled => assert!(wait(machine), "a stalled engine has work to do"),
+            Update::Stalled => wait(machine),
         }
     }
 }
 
-/// Lets driven work go on, and time if nothing is due; `false` if nothing will ever be due.
-pub(crate) fn wait(machine: &MemoryMachine) -> bool {
+/// Lets driven work go on, and time if nothing is due.
+pub(crate) fn wait(machine: &MemoryMachine) {
     if !machine.pool.step() {
-        let Some(due) = machine.pool.next_due() else { return false };
+        let due = machine.pool.next_due().expect("a stalled engine has work to do");
         machine.clock.advance(due.saturating_sub(machine.env().clock.monotonic()));
     }
-    true
 }
 
 pub(crate) fn begin<'a>(machine: &MemoryMachine, engine: &'a Engine, keys: &[&[u8]]) -> Result<Transaction<'a>, Error> {
@@ -113,7 +112,7 @@ pub(crate) fn begin<'a>(machine: &MemoryMachine, engine: &'a Engine, keys: &[&[u
         match engine.begin(keys, &fetched)? {
             Begin::Ready(transaction) => return Ok(transaction),
             Begin::Cold => fetched = engine.fetch(&mut keys.iter().map(|key| key.to_vec()).collect())?,
-            Begin::Stalled => assert!(wait(machine), "a stalled engine has work to do"),
+            Begin::Stalled => wait(machine),
         }
     }
 }

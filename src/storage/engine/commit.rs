@@ -128,7 +128,11 @@ impl Committer {
     /// Writes what no reactor wrote, or what found no space.
     fn leftover_step(&mut self) -> Step {
         match self.shared.log.write_out() {
-            Ok(_) => Step::After(SYNC_INTERVAL),
+            Ok(_) => {
+                // Whoever could not write for lack of space waits for what was written now.
+                self.tell_hook();
+                Step::After(SYNC_INTERVAL)
+            }
             Err(error) => {
                 self.shared.note_error(&error);
                 Step::After(RETRY)
@@ -141,10 +145,14 @@ impl Committer {
         if let Err(error) = &synced {
             self.shared.note_error(error);
         }
+        self.tell_hook();
+        synced.is_ok()
+    }
+
+    fn tell_hook(&self) {
         let hook = self.shared.hook.read().clone();
         if let Some(hook) = hook {
             hook(self.shared.durable());
         }
-        synced.is_ok()
     }
 }

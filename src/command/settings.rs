@@ -1,0 +1,6 @@
+//! CONFIG.
+
+use crate::command::table::Command;
+
+/// The family's part of the table.
+pub(super) static COMMANDS: &[Command] = &[];

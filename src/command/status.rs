@@ -1,0 +1,106 @@
+//! The node at one moment, as INFO and the metrics show it.
+//!
+//! A snapshot of plain values: gathered by `node`, formatted by `info` and by the HTTP endpoint, so that both always agree.
+//! Counters of commands are not in it; they are in [`crate::command::Stats`].
+
+use std::time::Duration;
+
+use crate::types::Database;
+
+/// The node at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// Since the start.
+    pub uptime: Duration,
+    /// The process.
+    pub process: ProcessStatus,
+    /// Connections of clients.
+    pub connections: ConnectionStatus,
+    /// Commands carried out in the last second.
+    pub commands_per_second: u64,
+    /// Databases that have keys.
+    pub keyspace: Vec<KeyspaceStatus>,
+    /// Memory that is bounded by settings.
+    pub budgets: Vec<Budget>,
+    /// The store.
+    pub store: StoreStatus,
+    /// Background work: name, and what it says of itself as `field=value,..`.
+    pub workers: Vec<(&'static str, String)>,
+    /// Why the node cannot take writes, if it cannot.
+    pub failure: Option<String>,
+}
+
+/// The process as the machine sees it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProcessStatus {
+    /// Its number.
+    pub pid: u32,
+    /// Memory in use, in bytes.
+    pub resident_bytes: u64,
+    /// The most it was, in bytes.
+    pub resident_peak_bytes: u64,
+    /// Time spent in the program.
+    pub cpu_user: Duration,
+    /// Time spent in the kernel for it.
+    pub cpu_system: Duration,
+}
+
+/// Connections of clients.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ConnectionStatus {
+    /// Connections now.
+    pub count: u64,
+    /// Connections allowed.
+    pub limit: u64,
+    /// Connections accepted since the start.
+    pub received: u64,
+    /// Connections refused for the limit.
+    pub rejected: u64,
+    /// Bytes received in all.
+    pub received_bytes: u64,
+    /// Bytes sent in all.
+    pub sent_bytes: u64,
+    /// Largest unexecuted input of a connection, in bytes.
+    pub largest_input_bytes: u64,
+    /// Largest undelivered output of a connection, in bytes.
+    pub largest_output_bytes: u64,
+}
+
+/// A database's keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyspaceStatus {
+    /// The database.
+    pub database: Database,
+    /// Its keys, expired ones included until they are reaped.
+    pub keys: u64,
+    /// Those that have an expiry.
+    pub expires: u64,
+}
+
+/// Memory that a setting bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// What it is for: a word, lower case with underscores.
+    pub name: &'static str,
+    /// Bytes in use.
+    pub used: u64,
+    /// Bytes allowed.
+    pub limit: u64,
+}
+
+/// The store on disk.
+#[derive(Clone, Debug, Default)]
+pub struct StoreStatus {
+    /// When a write counts as done: `sync`, `everysec` or `none`.
+    pub durability: &'static str,
+    /// Bytes appended to the log since the data directory was made.
+    pub log_bytes: u64,
+    /// Bytes of the log known durable.
+    pub log_durable_bytes: u64,
+    /// Bytes that can still be written where the data is.
+    pub disk_free_bytes: u64,
+    /// What the engine tells of itself, each a name (lower case with underscores, ending in its unit) and a number.
+    pub engine: Vec<(&'static str, u64)>,
+    /// The last error of background work or of a sync.
+    pub last_error: Option<String>,
+}

@@ -1,0 +1,80 @@
+//! Why a node does not start, or stops by itself.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::replica::Failure;
+use crate::{config, ledger, storage};
+
+/// Why a node does not start, or stops by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The data directory is empty, and nobody said what it is to become.
+    #[error(
+        "the data directory {path} is empty: pass --found to found a new cluster in it, or --data DIR with the directory \
+         of an existing node",
+        path = path.display()
+    )]
+    Empty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory holds something else.
+    #[error(
+        "{path} is no data directory of Annulus: it holds `{found}` but no ledger; pass --data DIR with an empty \
+         directory, or that of a node",
+        path = path.display()
+    )]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// What is in it.
+        found: String,
+    },
+    /// An address cannot be listened on.
+    #[error("{setting}: {source}")]
+    Listen {
+        /// The setting that names the address.
+        setting: &'static str,
+        /// What the machine said.
+        source: io::Error,
+    },
+    /// The ledger cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// The engine cannot be opened.
+    #[error("store: {0}")]
+    Storage(#[from] storage::Error),
+    /// The store failed.
+    #[error("{0}")]
+    Replica(#[from] Failure),
+    /// The machine refused something else.
+    #[error("{tried}: {source}")]
+    Machine {
+        /// What was tried.
+        tried: &'static str,
+        /// What the machine said.
+        source: io::Error,
+    },
+    /// The store failed while the node ran; what was acknowledged is kept, the next start recovers it.
+    #[error("the store failed, so the node stops; what was acknowledged is found again at the next start: {reason}")]
+    Failed {
+        /// What the store said.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// 2 if the user has to give something else, 1 if the machine or the data is at fault.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Error::Config(_) | Error::Empty { .. } | Error::Foreign { .. } => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! From requests to replies: gathering a batch, planning it, carrying it out, finishing each command.
+//!
+//! A batch ends at [`BATCH_COMMANDS`], at [`BATCH_BYTES`] of input, and around a command that has to run alone. Each
+//! command is carried out and finished before the next one of its batch begins, so a reply never holds up the arena; what
+//! the replies show is waited for once, at the end.
+
+use std::sync::atomic::Ordering;
+
+use crate::command::{CommandError, Finishing, Flags, Next, Planning, Resolved, SlowBatch, SlowLog, resolve};
+use crate::coordinator::Advanced;
+use crate::resp::{Reply, Scanned, Trust};
+use crate::server::connection::{Connection, Ended, OUTPUT_BYTES};
+use crate::server::work::{Entry, EntryStep, Work};
+use crate::session::ReplyMode;
+use crate::types::Args;
+
+/// Commands of one batch.
+const BATCH_COMMANDS: usize = 1024;
+/// Bytes of requests in one batch.
+const BATCH_BYTES: usize = 256 << 10;
+/// Outcomes are dropped from the arena once they take so much.
+const ARENA_BYTES: usize = 64 << 10;
+
+/// What the next requests of the input turned out to be.
+enum Gathered {
+    /// No complete request.
+    Nothing,
+    /// A batch, planned.
+    Batch,
+    /// A command whose keys are locked together, or `EXEC`.
+    Atomic(Resolved, std::ops::Range<usize>),
+}
+
+impl Connection {
+    /// Executes the next batch of the input and writes its replies; `false` if no request is complete.
+    pub(super) async fn execute_next(&mut self, work: &mut Work) -> Result<bool, Ended> {
+        work.batch.clear(self.reactor.clock.wall_ms());
+        work.entries.clear();
+        let started = self.reactor.clock.monotonic();
+        let gathered = self.gather(work);
+        match gathered {
+            Gathered::Nothing => {
+                self.drop_consumed(work);
+                return Ok(false);
+            }
+            Gathered::Batch => self.run_batch(work).await?,
+            Gathered::Atomic(resolved, spans) => self.run_atomic(work, resolved, spans).await,
+        }
+        let position = work.batch.position();
+        if self.reactor.commit.wait(position).await.is_err() {
+            return Err(Ended);
+        }
+        let elapsed = self.reactor.clock.monotonic().saturating_sub(started);
+        self.observe(work, elapsed);
+        if self.held.is_none() {
+            self.drop_consumed(work);
+        }
+        Ok(true)
+    }
+
+    fn drop_consumed(&mut self, work: &mut Work) {
+        let consumed = self.scanner.rebase(&mut work.spans);
+        work.input.drain(..consumed);
+    }
+
+    /// Scans and plans requests until the batch is full or the input has no further complete one.
+    fn gather(&mut self, work: &mut Work) -> Gathered {
+        loop {
+            let spans = match self.next_request(work) {
+                Some(Ok(spans)) => spans,
+                Some(Err(error)) => {
+                    self.refuse(work, error);
+                    continue;
+                }
+                None => break,
+            };
+            let args = Args::new(&work.input, &work.spans[spans.clone()]);
+            let step = self.admit(args);
+            if let EntryStep::Finish(resolved) = step
+                && resolved.command.flags.has(Flags::ALONE)
+            {
+                if !work.entries.is_empty() {
+                    self.held = Some(spans);
+                    break;
+                }
+                if resolved.command.flags.has(Flags::ATOMIC) {
+                    return Gathered::Atomic(resolved, spans);
+                }
+                self.plan(work, spans, step);
+                break;
+            }
+            self.plan(work, spans, step);
+            let full = work.entries.len() >= BATCH_COMMANDS || self.scanner.consumed() >= BATCH_BYTES;
+            if full || !self.session.authenticated || self.session.closing {
+                break;
+            }
+        }
+        if work.entries.is_empty() { Gathered::Nothing } else { Gathered::Batch }
+    }
+
+    /// The next request's spans, or the error that its bytes deserve.
+    fn next_request(&mut self, work: &mut Work) -> Option<Result<std::ops::Range<usize>, CommandError>> {
+        if let Some(held) = self.held.take() {
+            return Some(Ok(held));
+        }
+        if self.session.closing {
+            return None;
+        }
+        let trust = if self.session.authenticated { Trust::Authenticated } else { Trust::Unauthenticated };
+        self.scanner.set_trust(trust);
+        match self.scanner.next(&mut work.input, &mut work.spans) {
+            Ok(Scanned::Request(spans)) => Some(Ok(spans)),
+            Ok(Scanned::TooLarge(error)) => Some(Err(CommandError::line(error.to_string()))),
+            Ok(Scanned::Incomplete) => None,
+            Err(error) => {
+                self.session.closing = true;
+                Some(Err(CommandError::line(error.to_string())))
+            }
+        }
+    }
+
+    /// What is to become of a request, before anything is planned: known, allowed, queued?
+    fn admit(&mut self, args: Args<'_>) -> EntryStep {
+        let resolved = match resolve(args) {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                self.break_queue();
+                return EntryStep::Refuse(error, None);
+            }
+        };
+        let flags = resolved.command.flags;
+        if !self.session.authenticated && !flags.has(Flags::NO_AUTH) {
+            return EntryStep::Refuse(CommandError::text("NOAUTH Authentication required."), Some(resolved));
+        }
+        if flags.has(Flags::NOT_QUEUED) {
+            return EntryStep::Finish(resolved);
+        }
+        let Some(queue) = &mut self.session.queue else { return EntryStep::Finish(resolved) };
+        if flags.has(Flags::NO_MULTI) {
+            queue.broken = true;
+            let error = CommandError::text("ERR Command not allowed inside a transaction");
+            return EntryStep::Refuse(error, Some(resolved));
+        }
+        if !queue.push(args) {
+            queue.broken = true;
+            return EntryStep::Refuse(CommandError::text("ERR transaction queue is full"), Some(resolved));
+        }
+        self.session.note_transaction();
+        EntryStep::Queued
+    }
+
+    fn break_queue(&mut self) {
+        if let Some(queue) = &mut self.session.queue {
+            queue.broken = true;
+        }
+    }
+
+    fn refuse(&mut self, work: &mut Work, error: CommandError) {
+        self.break_queue();
+        let operations = work.batch.len()..work.batch.len();
+        work.entries.push(Entry { spans: 0..0, operations, step: EntryStep::Refuse(error, None) });
+    }
+
+    fn plan(&mut self, work: &mut Work, spans: std::ops::Range<usize>, step: EntryStep) {
+        let first = work.batch.len();
+        let step = match step {
+            EntryStep::Finish(resolved) => {
+                let args = Args::new(&work.input, &work.spans[spans.clone()]);
+                let mut planning =
+                    Planning { session: &mut self.session, batch: &mut work.batch, services: &self.reactor.services };
+                match (resolved.command.plan)(&mut planning, args) {
+                    Ok(()) => EntryStep::Finish(resolved),
+                    Err(error) => EntryStep::Refuse(error, Some(resolved)),
+                }
+            }
+            step => step,
+        };
+        let operations = first..work.batch.len();
+        work.entries.push(Entry { spans, operations, step });
+    }
+
+    async fn run_batch(&mut self, work: &mut Work) -> Result<(), Ended> {
+        let planned = work.batch.arena_bytes();
+        for index in 0..work.entries.len() {
+            self.run_entry(work, index).await?;
+            if work.output.len() > OUTPUT_BYTES {
+                self.deliver(work).await?;
+            }
+            if work.batch.arena_bytes() > planned + ARENA_BYTES {
+                work.batch.truncate_arena(planned);
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out one command's operations and finishes it, in as many phases as it asks for.
+    async fn run_entry(&mut self, work: &mut Work, index: usize) -> Result<(), Ended> {
+        let before = work.output.len();
+        if self.session.reply_mode == ReplyMode::SkipNext {
+            self.session.reply_mode = ReplyMode::Skip;
+        }
+        let mut phase = 0;
+        let mut delivered = false;
+        loop {
+            let until = work.entries[index].operations.end;
+            let coordinator = &self.reactor.services.coordinator;
+            if coordinator.advance(&mut work.batch, &work.input, until) == Advanced::Waiting {
+                coordinator.carry_on(&mut work.batch, &work.input, until).await;
+            }
+            if phase > 0 && work.batch.failure(work.entries[index].operations.start, until).is_some() {
+                // The error takes the place of a reply that has been begun; of one that is under way, nothing can.
+                if delivered {
+                    return Err(Ended);
+                }
+                work.output.truncate(before);
+            }
+            if self.finish(work, index, phase) == Next::Done {
+                break;
+            }
+            work.entries[index].operations.end = work.batch.len();
+            phase += 1;
+            if matches!(self.session.reply_mode, ReplyMode::Off | ReplyMode::Skip) {
+                work.output.truncate(before);
+            } else if work.output.len() > OUTPUT_BYTES && before == 0 {
+                self.deliver(work).await?;
+                delivered = true;
+            }
+        }
+        match self.session.reply_mode {
+            ReplyMode::Off => work.output.truncate(before),
+            ReplyMode::Skip => {
+                work.output.truncate(before);
+                self.session.reply_mode = ReplyMode::On;
+            }
+            ReplyMode::On | ReplyMode::SkipNext => {}
+        }
+        Ok(())
+    }
+
+    /// Sends the replies written so far, once what they show is durable.
+    async fn deliver(&mut self, work: &mut Work) -> Result<(), Ended> {
+        self.reactor.commit.wait(work.batch.position()).await.map_err(|_| Ended)?;
+        self.send(work).await
+    }
+
+    fn finish(&mut self, work: &mut Work, index: usize, phase: u32) -> Next {
+        let entry = &work.entries[index];
+        let protocol = self.protocol();
+        let mut reply = Reply::new(&mut work.output, protocol);
+        let resolved = match &entry.step {
+            EntryStep::Finish(resolved) => *resolved,
+            EntryStep::Queued => {
+                reply.simple("QUEUED");
+                return Next::Done;
+            }
+            EntryStep::Refuse(error, _) => {
+                reply.error(&*error.0);
+                return Next::Done;
+            }
+        };
+        let operations = entry.operations.clone();
+        if let Some(failure) = work.batch.failure(operations.start, operations.end) {
+            reply.error(&*CommandError::from(failure).0);
+            return Next::Done;
+        }
+        let mut finishing = Finishing {
+            args: Args::new(&work.input, &work.spans[entry.spans.clone()]),
+            session: &mut self.session,
+            batch: &mut work.batch,
+            reply,
+            services: &self.reactor.services,
+            first: operations.start,
+            end: operations.end,
+            phase,
+        };
+        (resolved.command.finish)(&mut finishing)
+    }
+
+    /// Counts what the batch did: calls exactly, its time in equal shares.
+    fn observe(&mut self, work: &Work, elapsed: std::time::Duration) {
+        let client = &self.session.client;
+        client.active_ms.store(work.batch.now_ms(), Ordering::Relaxed);
+        client.query_bytes.store(work.input.len() as u64, Ordering::Relaxed);
+        client.reply_bytes.store(work.output.len() as u64, Ordering::Relaxed);
+        let commands = work.entries.len().max(1);
+        let share_us = (elapsed.as_nanos() as u64 / 1000) / commands as u64;
+        let stats = &self.reactor.services.stats;
+        for entry in &work.entries {
+            match &entry.step {
+                EntryStep::Finish(resolved) => stats.count(*resolved, share_us),
+                EntryStep::Refuse(_, Some(resolved)) => stats.count_failed(*resolved),
+                EntryStep::Refuse(_, None) | EntryStep::Queued => {}
+            }
+        }
+        let tunables = self.reactor.services.admin.tunables();
+        if SlowLog::is_slow(tunables, elapsed) {
+            let slow = SlowBatch { client, now_ms: work.batch.now_ms(), elapsed };
+            for Entry { spans, step, .. } in &work.entries {
+                if let EntryStep::Finish(Resolved { command, .. }) = step
+                    && !command.flags.has(Flags::SECRET)
+                {
+                    let args = Args::new(&work.input, &work.spans[spans.clone()]);
+                    self.reactor.services.slow_log.record(tunables, args, &slow);
+                }
+            }
+        }
+        if let Some(Entry { step: EntryStep::Finish(resolved), .. }) = work.entries.last() {
+            client.set_command(resolved.command.name);
+        }
+    }
+}

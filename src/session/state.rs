@@ -1,0 +1,95 @@
+//! What one connection has chosen and queued: database, protocol, login, transaction.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::session::registry::Client;
+use crate::session::transaction::{Queue, Watched};
+use crate::types::Database;
+
+/// Which replies a connection wants (`CLIENT REPLY`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// All of them.
+    #[default]
+    On,
+    /// None until `CLIENT REPLY ON`.
+    Off,
+    /// Not the next command's.
+    SkipNext,
+    /// Not this command's: what `SkipNext` becomes when that command begins.
+    Skip,
+}
+
+/// One connection's state; owned by the task that serves it.
+pub struct Session {
+    /// What other connections may see and do: list, kill.
+    pub client: Arc<Client>,
+    /// Chosen by `SELECT`.
+    pub database: Database,
+    /// 2 or 3, chosen by `HELLO`.
+    pub protocol: u8,
+    /// Whether commands other than AUTH, HELLO, QUIT and RESET are allowed.
+    pub authenticated: bool,
+    /// Which replies are sent.
+    pub reply_mode: ReplyMode,
+    /// Commands queued since `MULTI`.
+    pub queue: Option<Queue>,
+    /// Keys that `EXEC` compares.
+    pub watched: Vec<Watched>,
+    /// Set by `QUIT` and by errors after which the connection is closed once the reply is sent.
+    pub closing: bool,
+}
+
+impl Session {
+    /// A new connection's state; `authenticated` if no password is asked for.
+    #[must_use]
+    pub fn new(client: Arc<Client>, authenticated: bool) -> Self {
+        Session {
+            client,
+            database: Database(0),
+            protocol: 2,
+            authenticated,
+            reply_mode: ReplyMode::On,
+            queue: None,
+            watched: Vec::new(),
+            closing: false,
+        }
+    }
+
+    /// Chooses a database.
+    pub fn select(&mut self, database: Database) {
+        self.database = database;
+        self.client.database.store(database.0, Ordering::Relaxed);
+    }
+
+    /// Chooses the protocol, 2 or 3.
+    pub fn set_protocol(&mut self, protocol: u8) {
+        self.protocol = protocol;
+        self.client.protocol.store(protocol, Ordering::Relaxed);
+    }
+
+    /// Back to a fresh connection's state (`RESET`), but for the name of the library.
+    pub fn reset(&mut self, authenticated: bool) {
+        self.discard();
+        self.select(Database(0));
+        self.set_protocol(2);
+        self.authenticated = authenticated;
+        self.reply_mode = ReplyMode::On;
+        self.client.set_name(String::new());
+    }
+
+    /// Drops the queue and the watched keys (`DISCARD`, the end of `EXEC`).
+    pub fn discard(&mut self) {
+        self.queue = None;
+        self.watched.clear();
+        self.note_transaction();
+    }
+
+    /// Shows the queue's and the watch list's length to other connections.
+    pub fn note_transaction(&self) {
+        let queued = self.queue.as_ref().map_or(-1, |queue| queue.count() as i64);
+        self.client.queued.store(queued, Ordering::Relaxed);
+        self.client.watched.store(self.watched.len() as u64, Ordering::Relaxed);
+    }
+}

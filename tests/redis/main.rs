@@ -1,0 +1,12 @@
+//! The server as a process, over TCP: replies byte for byte, as a client sees them.
+//!
+//! Every test has a server of its own, on free ports, with its data in a temporary directory. What random commands can
+//! compare with a real Redis is left to `compat/differential`; here stands what has to hold without one.
+
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a client has real sockets, files and time")]
+
+mod dump;
+mod expiry;
+mod keys;
+mod pages;
+mod server;

@@ -1,0 +1,170 @@
+//! A server process and connections to it.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long anything may take before the test fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running node, killed when it is dropped.
+pub(crate) struct Server {
+    process: Child,
+    port: u16,
+    directory: TempDir,
+}
+
+impl Server {
+    /// Founds a node and waits until it answers.
+    pub(crate) fn start() -> Server {
+        Server::start_with(&[])
+    }
+
+    /// The same, with further flags.
+    pub(crate) fn start_with(flags: &[&str]) -> Server {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let ports = free_ports();
+        let [address, peer, http] = ports.map(|port| format!("127.0.0.1:{port}"));
+        let log = std::fs::File::create(directory.path().join("log")).expect("a new file");
+        let process = Command::new(env!("CARGO_BIN_EXE_annulus"))
+            .args(["serve", "--found", "--listen", &address, "--peer-listen", &peer, "--http-listen", &http])
+            .arg("--data")
+            .arg(directory.path().join("data"))
+            .args(["--durability", "none"])
+            .args(flags)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the program was built");
+        let mut server = Server { process, port: ports[0], directory };
+        server.wait_until_it_listens();
+        server
+    }
+
+    fn wait_until_it_listens(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let ended = self.process.try_wait().expect("a child of this process");
+            if ended.is_some() || Instant::now() > deadline {
+                let log = std::fs::read_to_string(self.directory.path().join("log"));
+                panic!("the server does not listen: {ended:?} {}", log.unwrap_or_default());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// A new connection.
+    pub(crate) fn connect(&self) -> Connection {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a duration above zero");
+        Connection { stream, received: Vec::new() }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to stop.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// Ports that were free a moment ago, and that no other test of this process got.
+fn free_ports() -> [u16; 3] {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    [(); 3].map(|()| {
+        loop {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let port = listener.local_addr().expect("it is bound").port();
+            if given.insert(port) {
+                return port;
+            }
+        }
+    })
+}
+
+/// A client.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Connection {
+    /// Sends a command and answers the raw reply.
+    pub(crate) fn call(&mut self, words: &[&[u8]]) -> Vec<u8> {
+        let mut request = format!("*{}\r\n", words.len()).into_bytes();
+        for word in words {
+            request.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+            request.extend_from_slice(word);
+            request.extend_from_slice(b"\r\n");
+        }
+        self.stream.write_all(&request).expect("the server reads");
+        self.reply()
+    }
+
+    /// Sends the words of a line as a command; `''` stands for the empty word. The raw reply as text.
+    pub(crate) fn line(&mut self, line: &str) -> String {
+        let words: Vec<&[u8]> =
+            line.split(' ').map(|word| if word == "''" { &[][..] } else { word.as_bytes() }).collect();
+        String::from_utf8_lossy(&self.call(&words)).into_owned()
+    }
+
+    /// Sends lines and compares each raw reply.
+    #[track_caller]
+    pub(crate) fn check(&mut self, script: &[(&str, &str)]) {
+        for (line, expected) in script {
+            assert_eq!(self.line(line), *expected, "{line}");
+        }
+    }
+
+    /// The number that a line is answered with.
+    #[track_caller]
+    pub(crate) fn number(&mut self, line: &str) -> i64 {
+        let reply = self.line(line);
+        let digits = reply.strip_prefix(':').and_then(|rest| rest.strip_suffix("\r\n"));
+        digits.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("{line}: {reply:?} is no number"))
+    }
+
+    fn reply(&mut self) -> Vec<u8> {
+        loop {
+            if let Some(end) = reply_end(&self.received) {
+                return self.received.drain(..end).collect();
+            }
+            let mut piece = [0; 16 << 10];
+            let count = self.stream.read(&mut piece).expect("the server answers in time");
+            assert!(count > 0, "the server closed the connection after {:?}", self.received);
+            self.received.extend_from_slice(&piece[..count]);
+        }
+    }
+}
+
+/// Length of the first reply in `bytes`, if it is complete.
+fn reply_end(bytes: &[u8]) -> Option<usize> {
+    let line = bytes.windows(2).position(|pair| pair == b"\r\n")?;
+    let count = || std::str::from_utf8(&bytes[1..line]).ok().and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+    let end = line + 2;
+    match bytes[0] {
+        b'$' | b'=' if count() >= 0 => Some(end + count() as usize + 2).filter(|end| *end <= bytes.len()),
+        b'*' | b'~' | b'>' => items_end(bytes, end, count()),
+        b'%' => items_end(bytes, end, 2 * count()),
+        _ => Some(end),
+    }
+}
+
+fn items_end(bytes: &[u8], start: usize, count: i64) -> Option<usize> {
+    (0..count).try_fold(start, |start, _| Some(start + reply_end(&bytes[start..])?))
+}
+
+/// The bulk strings of a flat array.
+pub(crate) fn bulks(reply: &str) -> Vec<String> {
+    let mut lines = reply.split("\r\n").skip(1);
+    std::iter::from_fn(|| lines.next().filter(|line| line.starts_with('$')).and_then(|_| lines.next()))
+        .map(str::to_owned)
+        .collect()
+}
