@@ -58,6 +58,7 @@ fn flag(spec: &'static Spec) -> Arg {
         .help(format!("{}{default}", meaning(spec)));
     match (spec.name, spec.kind) {
         ("found", _) => arg.value_name("NODES").num_args(0..=1).default_missing_value("1").allow_hyphen_values(false),
+        ("data", _) => arg.value_name("DIR"),
         (_, Kind::Switch) => arg.num_args(0..=1).default_missing_value("true").allow_hyphen_values(false),
         _ => arg,
     }

@@ -23,6 +23,11 @@ class ServerFailed(Exception):
     """A server that did not start, or did not stop, as asked."""
 
 
+def plain_environment():
+    """The environment without settings of Annulus: servers are set up by flags alone."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ANNULUS_")}
+
+
 def free_port():
     """A TCP port of the loopback address that nobody listens on now."""
     with socket.socket() as probe:
@@ -56,7 +61,7 @@ class Server:
     def launch(self):
         """Starts the process and returns at once."""
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.directory)
+            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.directory, env=plain_environment())
 
     def wait_ready(self):
         """Waits until the server serves data: a load from disk is over then."""
@@ -191,14 +196,14 @@ class RedisCluster(Redis):
 
 
 def annulus_binary():
-    """The binary under test: `ANNULUS_BIN`, or the release build of this checkout."""
+    """The binary under test: `COMPAT_BINARY`, or the release build of this checkout."""
     target = os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target"))
-    return pathlib.Path(os.environ.get("ANNULUS_BIN", os.path.join(target, "release", "annulus"))).resolve()
+    return pathlib.Path(os.environ.get("COMPAT_BINARY", os.path.join(target, "release", "annulus"))).resolve()
 
 
 def build_annulus():
-    """Builds the release binary, unless `ANNULUS_BIN` names one."""
-    if "ANNULUS_BIN" not in os.environ:
+    """Builds the release binary, unless `COMPAT_BINARY` names one."""
+    if "COMPAT_BINARY" not in os.environ:
         subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=ROOT, check=True)
     if not annulus_binary().exists():
         raise ServerFailed(f"no binary at {annulus_binary()}")

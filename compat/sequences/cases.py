@@ -36,6 +36,10 @@ CASES = [
         (b"EXEC",), (b"DISCARD",), (b"MULTI",), (b"MULTI",), (b"WATCH", b"k"), (b"SET", b"k"), (b"SET", b"k", b"1"), (b"EXEC",), (b"GET", b"k"),
         (b"MULTI",), (b"NOSUCH", b"x"), (b"EXEC",), (b"MULTI",), (b"SET", b"k", b"x"), (b"INCR", b"k"), (b"GET", b"k"), (b"EXEC",), (b"MULTI",), (b"EXEC",),
     ]))),
+    ("flush under watch", STAYS, b"".join(map(encode, [
+        (b"SET", b"k", b"1"), (b"WATCH", b"k"), (b"FLUSHALL",), (b"MULTI",), (b"GET", b"k"), (b"EXEC",),
+        (b"WATCH", b"k"), (b"FLUSHDB",), (b"MULTI",), (b"GET", b"k"), (b"EXEC",),
+    ]))),
     ("reset inside multi", STAYS, b"".join(map(encode, [(b"SELECT", b"3"), (b"MULTI",), (b"SET", b"k", b"1"), (b"RESET",), (b"EXEC",), (b"GET", b"k")]))),
     ("protocol switch inside a pipeline", STAYS, b"".join(map(encode, [(b"GET", b"none"), (b"CLIENT", b"GETNAME"), (b"RESET",), (b"GET", b"none")]))),
     ("hundred thousand arguments", STAYS, encode((b"EXISTS", *[b"k"] * 100_000))),

@@ -44,6 +44,11 @@ def same_class(_rule, _arguments, left, right):
     return None if left[0] == right[0] and (left[1] is None) == (right[1] is None) else "different types"
 
 
+def answered(_rule, _arguments, _left, _right):
+    """Neither is an error."""
+    return None
+
+
 def unordered(_rule, _arguments, left, right):
     """The same items in any order."""
     return None if left[0] == right[0] and sorted(map(repr, left[1])) == sorted(map(repr, right[1])) else "different items"
@@ -84,7 +89,7 @@ def sampled(_rule, arguments, left, right):
 
 
 COMPARISONS = {
-    "class": same_class, "unordered": unordered, "near": near, "fields": fields, "described": described, "sampled": sampled,
+    "class": same_class, "answered": answered, "unordered": unordered, "near": near, "fields": fields, "described": described, "sampled": sampled,
     # These three are judged by `play`, which asks the servers again.
     "settled": lambda *_: "look", "restored": same_class, "scanned": same_class, "member": same_class,
 }

@@ -10,6 +10,10 @@ import random as randomness
 from sequences import commands, values
 
 ALONE = {b"SCAN", b"RANDOMKEY", b"DBSIZE", b"DUMP", b"HELLO", b"RESET", b"WAIT", b"CLUSTER"}
+# Not after a WATCH: a key that was made and flushed in between, or made with an expiry in the past, is as it was, and only
+# Redis calls it changed.
+RETURNS = {b"FLUSHALL", b"FLUSHDB", b"RESTORE"}
+MOMENTS = {b"EXAT", b"PXAT"}
 INLINE_LIMIT = 8_000
 BATCHES = 40
 
@@ -43,6 +47,7 @@ class Generator:
         self.dumps = dumps
         self.cluster = self.random.random() < 0.15
         self.open = {}
+        self.watched = False
         self.steps = []
 
     def sequence(self):
@@ -58,7 +63,7 @@ class Generator:
             inside = self.open.get(connection, False)
             arguments = self.command(inside)
             alone = arguments[0].upper() in ALONE if arguments else False
-            if alone and (inside or self.is_started(batch)):
+            if alone and (inside or self.is_started(batch)) or self.watched and returns(arguments):
                 continue
             self.add(connection, batch, arguments)
             if alone:
@@ -71,6 +76,7 @@ class Generator:
     def add(self, connection, batch, arguments):
         """Adds one command and follows MULTI, so that most transactions are closed."""
         name = arguments[0].upper()
+        self.watched |= name == b"WATCH"
         if name in (b"MULTI", b"EXEC", b"DISCARD") and len(arguments) == 1:
             self.open[connection] = name == b"MULTI"
         inline = self.random.random() < 0.08 and sum(map(len, arguments)) < INLINE_LIMIT
@@ -119,7 +125,14 @@ class Generator:
             return arguments[:place] + arguments[place + 1 :]
         if roll < 0.05:
             return [*arguments, values.one(self.random, values.key, values.value, values.small)]
-        return arguments[:place] + [values.one(self.random, values.key, values.integer)] + arguments[place + 1 :]
+        # A place far out would make a value of many megabytes.
+        number = values.small if arguments[0] in (b"SETBIT", b"SETRANGE") else values.integer
+        return arguments[:place] + [values.one(self.random, values.key, number)] + arguments[place + 1 :]
+
+
+def returns(arguments):
+    """Whether a command may leave a key that is not there as it was, though Redis calls it changed."""
+    return bool(arguments) and (arguments[0].upper() in RETURNS or not MOMENTS.isdisjoint(arguments))
 
 
 def make(seed, dumps):

@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_delete_through_a_coordinator_that_missed_the_write_covers_it_by_what_a_majority_has_seen() {
-        // SEMANTICS 3: `SET k 1` acknowledged by a and c; then `DEL k` via b, which had not got it.
+        // `SET k 1` acknowledged by a and c; then `DEL k` via b, which had not got it.
         let (at_a, at_b) = (record(&[(1, 5)], &[(1, 5)]), record(&[], &[]));
         let asked = at_a.view().context();
         let dot = crate::causality::tests::dot(2, 9);
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_context_is_cut_as_a_whole_or_not_at_all() {
-        // SEMANTICS 2: v@b:1 lives everywhere, P = 1; a DEL misses b. Cut entry by entry it would no longer cover v.
+        // v@b:1 lives everywhere, P = 1; a DEL misses b. Cut entry by entry it would no longer cover v.
         let (live, deleted) = (record(&[(2, 1)], &[(2, 1)]), record(&[(1, 2), (2, 1)], &[]));
         let at_a = merge(&live.view(), &deleted.view(), bounds(1, 1)).expect("room").plan.to_record();
         assert_eq!(at_a.view().context(), seen(&[(1, 2), (2, 1)]));
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_delayed_copy_of_a_purged_value_is_refused() {
-        // SEMANTICS 7: a and y purge their tombstones; a delayed copy of the deleted value reaches z.
+        // a and y purge their tombstones; a delayed copy of the deleted value reaches z.
         let (purged, copy) = (record(&[], &[]), record(&[(2, 4)], &[(2, 4)]));
         let (mine, theirs) = (purged.view(), copy.view());
         let merged = merge(&mine, &theirs, bounds(4, 4)).expect("room");
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn two_folded_sets_of_siblings_would_lose_values_so_merging_never_folds() {
-        // SEMANTICS 2: a merges siblings 1-17, b merges 2-18.
+        // a merges siblings 1-17, b merges 2-18.
         let siblings = |range: std::ops::RangeInclusive<u64>| range.map(|actor| (actor, actor)).collect::<Vec<_>>();
         let (a, b) = (siblings(1..=17), siblings(2..=18));
         check(&record(&a, &a), &record(&b, &b), &siblings(1..=18), &siblings(1..=18));

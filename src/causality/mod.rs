@@ -41,4 +41,4 @@ pub use plan::{Plan, PlanError};
 pub use presence::{Change, Expiry, Presence};
 pub use record::{Record, RecordView, Version, Versions};
 pub use time::Time;
-pub use write::{MAX_SIBLINGS, delete, overwrite, reap, remove_covered, replace_covered};
+pub use write::{MAX_SIBLINGS, Purged, delete, overwrite, purge, reap, remove_covered, replace_covered};

@@ -163,21 +163,19 @@ impl<'a> RecordView<'a> {
         Presence::of(self.versions())
     }
 
-    /// A number that changes whenever a write, a merge or an expiry changes what has been seen or is live: what `WATCH`
-    /// compares. The record that does not exist has one too.
+    /// A number that changes whenever a write, a merge or an expiry changes which versions are unexpired at `at_ms`; zero if
+    /// none is. With [`RecordView::newest_time`], which every write raises, it tells `WATCH` of every change, while what
+    /// reaping and purging take away, which nobody can see, changes neither.
     #[must_use]
-    pub fn fingerprint(&self) -> u64 {
-        let hash = |seed, dot| {
+    pub fn fingerprint(&self, at_ms: u64) -> u64 {
+        self.unexpired(at_ms).fold(0, |seed, version| {
             let mut entry = [0; format::ENTRY_BYTES];
             let (actor, time) = entry.split_at_mut(8);
-            let Dot { actor: from, time: at } = dot;
+            let Dot { actor: from, time: at } = version.dot;
             actor.copy_from_slice(&from.bits().to_le_bytes());
             time.copy_from_slice(&at.0.to_le_bytes());
             xxh3_64_with_seed(&entry, seed)
-        };
-        let context = self.entries().fold(0, hash);
-        // The two lists are told apart by what stands between them: a dot may be in both.
-        self.versions().map(|version| version.dot).fold(!context, hash)
+        })
     }
 }
 
@@ -379,16 +377,21 @@ mod tests {
     }
 
     #[test]
-    fn a_fingerprint_changes_with_every_write_and_every_loss() {
-        let mut prints: Vec<_> = samples().iter().map(|(_, record)| record.view().fingerprint()).collect();
-        prints.push(record(&[(1, 5)], &[]).view().fingerprint());
-        prints.push(record(&[(1, 5)], &[(1, 5)]).view().after_flush(Time(9)).fingerprint());
-        assert_eq!(prints.pop(), prints.last().copied(), "flushed is as good as gone");
-        assert_eq!(RecordView::default().fingerprint(), prints[0], "absent and empty are one");
+    fn a_fingerprint_changes_with_what_a_reader_can_see() {
+        let print = |entries: &[(u64, u64)], live: &[(u64, u64)]| record(entries, live).view().fingerprint(0);
+        let siblings = print(&[(1, 5), (2, 9)], &[(1, 5), (2, 9)]);
+        let mut prints =
+            vec![print(&[(1, 5)], &[]), print(&[(1, 5)], &[(1, 5)]), print(&[(2, 9)], &[(2, 9)]), siblings];
+        assert_eq!(print(&[(1, 5), (2, 9)], &[(1, 5)]), prints[1], "purging a context is no change");
+        assert_eq!(record(&[(1, 5)], &[(1, 5)]).view().after_flush(Time(9)).fingerprint(0), 0, "as good as gone");
+        let expiring =
+            overwrite(&RecordView::default(), &seen(&[]), Time::ZERO, version(1, 5, Some(77))).expect("room");
+        let expiring = expiring.to_record();
+        assert_eq!((expiring.view().fingerprint(76), expiring.view().fingerprint(77)), (prints[1], 0));
         let count = prints.len();
         prints.sort_unstable();
         prints.dedup();
-        assert_eq!(prints.len(), count);
+        assert_eq!((prints.len(), prints[0]), (count, 0));
     }
 
     #[test]
@@ -435,7 +438,7 @@ mod tests {
             bytes[at] = byte;
             if let Ok(record) = Record::decode(bytes) {
                 let view = record.view();
-                let _ = (view.fingerprint(), view.presence(), view.winner(0), view.context());
+                let _ = (view.fingerprint(0), view.presence(), view.winner(0), view.context());
                 assert_eq!(Plan::unchanged(&view).to_record(), record, "one record, one encoding");
             }
         }

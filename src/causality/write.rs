@@ -1,4 +1,4 @@
-//! What one write makes of a record: SET, DEL, VSET, VDEL, and the end of expired versions.
+//! What one write makes of a record: SET, DEL, VSET, VDEL, and the end of expired versions; and what purging leaves of it.
 //!
 //! Every function takes the record under its key's lock, the dot drawn after all times that the write will cover
 //! (`Hlc::next(now, max(old.newest_time(), covered.newest_time()))`), and the arc's purge floor, at which the old record's
@@ -94,6 +94,35 @@ pub fn reap<'a>(old: &RecordView<'a>, until_ms: u64) -> Option<Plan<'a>> {
     Some(plan)
 }
 
+/// What purging makes of a record that lies somewhere and is not being written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purged<'a> {
+    /// It stays as it is.
+    Unchanged,
+    /// It needs less context; versions, and so all counters, stay as they were.
+    Less(Plan<'a>),
+    /// Nothing of it is needed any more.
+    Nothing,
+}
+
+/// What is left of a record of an arc whose purge floor is `floor`.
+#[must_use]
+pub fn purge<'a>(old: &RecordView<'a>, floor: Time) -> Purged<'a> {
+    if old.newest_time() > floor {
+        return Purged::Unchanged;
+    }
+    if old.is_tombstone() {
+        return Purged::Nothing;
+    }
+    let is_needed = |entry: Dot| old.versions().any(|version| version.dot.actor == entry.actor);
+    if old.entries().all(is_needed) {
+        return Purged::Unchanged;
+    }
+    let mut plan = Plan::unchanged(old);
+    plan.cut(floor);
+    Purged::Less(plan)
+}
+
 /// The record, cut, its context joined with `covered` and the dot of the write; versions as they were.
 #[inline]
 fn covering<'a>(old: &RecordView<'a>, covered: &Context, floor: Time, dot: Dot) -> Result<Plan<'a>, PlanError> {
@@ -113,7 +142,7 @@ fn covering<'a>(old: &RecordView<'a>, covered: &Context, floor: Time, dot: Dot) 
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_SIBLINGS, delete, overwrite, reap, remove_covered, replace_covered};
+    use super::{MAX_SIBLINGS, Purged, delete, overwrite, purge, reap, remove_covered, replace_covered};
     use crate::causality::tests::{check_record, dot, record, seen};
     use crate::causality::{MAX_ACTORS, PlanError, RecordView, Time, Version};
 
@@ -203,6 +232,26 @@ mod tests {
         assert!(reap(&current.view(), 99).is_none());
         let plan = reap(&current.view(), 100).expect("one has expired");
         check_record(&plan, &[(1, 1), (2, 2), (3, 3)], &[(2, 2), (3, 3)]);
+    }
+
+    #[test]
+    fn purging_takes_what_no_version_needs_once_all_of_it_is_old() {
+        let check = |entries: &[(u64, u64)], live: &[(u64, u64)], floor, left: Option<&[(u64, u64)]>| {
+            let old = record(entries, live);
+            match (purge(&old.view(), Time(floor)), left) {
+                (Purged::Unchanged, Some(left)) => assert_eq!(left, entries),
+                (Purged::Less(plan), Some(left)) => check_record(&plan, left, live),
+                (Purged::Nothing, None) => {}
+                other => panic!("{entries:?} {live:?} {floor}: {other:?}"),
+            }
+        };
+        check(&[], &[], 0, None);
+        check(&[(1, 5), (2, 9)], &[], 8, Some(&[(1, 5), (2, 9)]));
+        check(&[(1, 5), (2, 9)], &[], 9, None);
+        check(&[(1, 5), (2, 9)], &[(2, 9)], 8, Some(&[(1, 5), (2, 9)]));
+        check(&[(1, 5), (2, 9)], &[(2, 9)], 9, Some(&[(2, 9)]));
+        check(&[(1, 5), (2, 9)], &[(1, 3)], 9, Some(&[(1, 5)]));
+        check(&[(1, 5)], &[(1, 5)], 9, Some(&[(1, 5)]));
     }
 
     #[test]

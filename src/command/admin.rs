@@ -86,6 +86,8 @@ pub struct Setting {
     pub name: &'static str,
     /// Its value, as `CONFIG SET` and flags take it.
     pub value: String,
+    /// Whether `CONFIG SET` may change it.
+    pub can_change: bool,
 }
 
 /// Why settings were not changed.

@@ -30,7 +30,7 @@ static SUBCOMMANDS: &[Command] = &[
     sub("info", 2, finish_info, "Tells the state of the ring."),
     sub("myid", 2, finish_myid, "Tells this node's id."),
     sub("keyslot", 3, finish_keyslot, "Tells the slot of a key."),
-    Command::new("countkeysinslot", 3, COLD, (plan_count, finish_counted)).docs(
+    Command::new("countkeysinslot", 3, COLD.with(Flags::GLOBAL), (plan_count, finish_counted)).docs(
         Group::Cluster,
         "3.0.0",
         "Counts the keys of a slot.",

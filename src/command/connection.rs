@@ -138,57 +138,49 @@ fn equal_in_constant_time(expected: &[u8], given: &[u8]) -> bool {
     std::hint::black_box(differences) == 0 && expected.len() == given.len()
 }
 
-/// What `HELLO` asks for, checked before anything changes.
-#[derive(Default)]
-struct Hello<'a> {
-    protocol: Option<u8>,
-    login: Option<(&'a [u8], &'a [u8])>,
-    name: Option<String>,
-}
-
 fn finish_hello(finishing: &mut Finishing<'_>) -> Next {
-    match parse_hello(finishing.args).and_then(|hello| greet(finishing, &hello)) {
+    let protocol = parse_protocol(finishing.args);
+    match protocol.and_then(|protocol| follow_hello(finishing).and_then(|()| greet(finishing, protocol))) {
         Ok(()) => Next::Done,
         Err(error) => finishing.fail(&error),
     }
 }
 
-fn parse_hello(args: Args<'_>) -> Result<Hello<'_>> {
-    let mut hello = Hello::default();
-    if args.count() >= 2 {
-        let version = parse_i64(args.get(1));
-        let version = version.ok_or(CommandError::text("ERR Protocol version is not an integer or out of range"))?;
-        let version = u8::try_from(version).ok().filter(|version| (2..=3).contains(version));
-        hello.protocol = Some(version.ok_or(CommandError::text("NOPROTO unsupported protocol version"))?);
+fn parse_protocol(args: Args<'_>) -> Result<Option<u8>> {
+    if args.count() < 2 {
+        return Ok(None);
     }
+    let version = parse_i64(args.get(1));
+    let version = version.ok_or(CommandError::text("ERR Protocol version is not an integer or out of range"))?;
+    let version = u8::try_from(version).ok().filter(|version| (2..=3).contains(version));
+    version.map(Some).ok_or(CommandError::text("NOPROTO unsupported protocol version"))
+}
+
+/// Carries out the options one by one, as Redis does: those before a wrong one count.
+fn follow_hello(finishing: &mut Finishing<'_>) -> Result<()> {
+    let args = finishing.args;
     let mut index = 2;
     while index < args.count() {
         let (option, left) = (args.get(index), args.count() - index - 1);
         if is_word(option, "AUTH") && left >= 2 {
-            hello.login = Some((args.get(index + 1), args.get(index + 2)));
+            check_password(finishing, args.get(index + 1), args.get(index + 2))?;
+            finishing.session.authenticated = true;
             index += 3;
         } else if is_word(option, "SETNAME") && left >= 1 {
-            hello.name = Some(client_name(args.get(index + 1))?);
+            finishing.session.client.set_name(client_name(args.get(index + 1))?);
             index += 2;
         } else {
             return Err(CommandError::quoting("ERR Syntax error in HELLO option '", option, "'"));
         }
     }
-    Ok(hello)
+    Ok(())
 }
 
-fn greet(finishing: &mut Finishing<'_>, hello: &Hello<'_>) -> Result<()> {
-    if let Some((user, password)) = hello.login {
-        check_password(finishing, user, password)?;
-        finishing.session.authenticated = true;
-    }
+fn greet(finishing: &mut Finishing<'_>, protocol: Option<u8>) -> Result<()> {
     if !finishing.session.authenticated {
         return Err(HELLO_NEEDS_AUTH);
     }
-    if let Some(name) = &hello.name {
-        finishing.session.client.set_name(name.clone());
-    }
-    if let Some(version) = hello.protocol {
+    if let Some(version) = protocol {
         finishing.session.set_protocol(version);
         finishing.reply.set_protocol(if version == 3 { Protocol::Resp3 } else { Protocol::Resp2 });
     }

@@ -93,7 +93,7 @@ impl Conditions {
         let has = |condition| self.0 & condition != 0;
         match current.map(|at_ms| i64::try_from(at_ms).unwrap_or(i64::MAX)) {
             None => !has(XX) && !has(GT),
-            Some(current) => !(has(NX) || has(GT) && when <= current || has(LT) && when >= current),
+            Some(current) => !has(NX) && (!has(GT) || when > current) && (!has(LT) || when < current),
         }
     }
 }

@@ -34,12 +34,12 @@ static OBJECT: &[Command] = &[
 ];
 
 static MEMORY: &[Command] = &[
-    Command::new("doctor", 2, Flags::ALONE, (plan_nothing, finish_doctor)).docs(
+    Command::new("doctor", 2, Flags::ALONE.with(Flags::GLOBAL), (plan_nothing, finish_doctor)).docs(
         Group::Server,
         "4.0.0",
         "Tells which of the node's memory budgets are nearly used up.",
     ),
-    Command::new("stats", 2, Flags::ALONE, (plan_nothing, finish_stats)).docs(
+    Command::new("stats", 2, Flags::ALONE.with(Flags::GLOBAL), (plan_nothing, finish_stats)).docs(
         Group::Server,
         "4.0.0",
         "Lists the node's memory and its budgets.",

@@ -73,7 +73,8 @@ impl Flags {
     pub const NOT_QUEUED: Flags = Flags(1 << 12);
     /// Refused inside MULTI (shown as `no_multi`).
     pub const NO_MULTI: Flags = Flags(1 << 13);
-    /// Works on whole databases: in EXEC it runs with no key locked.
+    /// Works on whole databases, or counts what is in them: in EXEC it runs with no key locked, because counters are behind
+    /// the locks of keys.
     pub const GLOBAL: Flags = Flags(1 << 14);
     /// Blocks its client (shown only).
     pub const BLOCKING: Flags = Flags(1 << 15);

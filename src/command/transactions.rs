@@ -4,8 +4,8 @@
 use crate::command::context::{Finishing, Next, Planning, finish_ok, plan_nothing};
 use crate::command::error::{CommandError, Result};
 use crate::command::table::{Command, Flags, Group, Keys};
-use crate::replica::{Action, Existed, Outcome};
-use crate::session::{Queue, Watched};
+use crate::replica::{Action, Outcome};
+use crate::session::{Queue, WatchList, Watched};
 use crate::types::Args;
 
 const AT_ONCE: Flags = Flags::ALONE.with(Flags::NOT_QUEUED).with(Flags::NOSCRIPT).with(Flags::LOADING);
@@ -69,15 +69,14 @@ fn plan_watch(planning: &mut Planning<'_>, args: Args<'_>) -> Result<()> {
 fn finish_watch(finishing: &mut Finishing<'_>) -> Next {
     let database = finishing.session.database;
     for (index, operation) in (1..finishing.args.count()).zip(finishing.first..) {
-        let key = finishing.args.get(index);
-        // A key that is watched already keeps what was seen first.
-        let is_watched = |watched: &Watched| watched.database == database && watched.key == key;
-        if finishing.session.watched.iter().any(is_watched) {
-            continue;
-        }
         if let Outcome::Fingerprint(seen) = finishing.batch.outcome(operation) {
-            let existed = seen.existed == Existed::Yes;
-            finishing.session.watched.push(Watched { database, key: key.to_vec(), hash: seen.hash, existed });
+            let key = finishing.args.get(index).to_vec();
+            let watched = Watched { database, key, seen };
+            if !finishing.session.watched.add(watched) {
+                finishing.session.note_transaction();
+                return finishing
+                    .fail(&CommandError::text("ERR too many keys are watched; this one and later ones are not"));
+            }
         }
     }
     finishing.session.note_transaction();
@@ -85,7 +84,7 @@ fn finish_watch(finishing: &mut Finishing<'_>) -> Next {
 }
 
 fn finish_unwatch(finishing: &mut Finishing<'_>) -> Next {
-    finishing.session.watched.clear();
+    finishing.session.watched = WatchList::default();
     finishing.session.note_transaction();
     finishing.ok()
 }

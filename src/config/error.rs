@@ -89,5 +89,5 @@ pub enum Error {
 }
 
 fn meant(suggestion: Option<&'static str>) -> String {
-    suggestion.map_or_else(String::new, |name| format!(", but `{name}`"))
+    suggestion.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
 }

@@ -96,7 +96,10 @@ mod tests {
             "max-clients = 5\n\nlisten = \"here\"",
             "a.toml:3: `listen` cannot be \"here\"; allowed: IP:PORT, such as 127.0.0.1:6379",
         );
-        check("listne = 5", "a.toml:1: there is no setting `listne`, but `listen`; `annulus config --print` shows all");
+        check(
+            "listne = 5",
+            "a.toml:1: there is no setting `listne` (did you mean `listen`?); `annulus config --print` shows all",
+        );
         check("[server]\nlisten = 5", "a.toml:1: there is no setting `server`; `annulus config --print` shows all");
         check(
             "\nmax-clients = [1]",

@@ -135,7 +135,11 @@ impl Settings {
             _ if listen.port() == 0 => Ok(Some(SocketAddr::new(listen.ip(), 0))),
             _ => match listen.port().checked_add(offset) {
                 Some(port) => Ok(Some(SocketAddr::new(listen.ip(), port))),
-                None => Err(self.unfit(name, format!("listen + {offset} is no port; give an address"))),
+                None => {
+                    let port = u32::from(listen.port()) + u32::from(offset);
+                    let what = format!("the port that {name} follows to is {port}; set {name}, or a lower port here");
+                    Err(self.unfit("listen", what))
+                }
             },
         }
     }

@@ -155,12 +155,20 @@ mod tests {
             let error = load("", variables, flags).expect_err("it is a mistake");
             assert!(error.starts_with(expected), "{error}");
         };
-        check(&[("ANNULUS_LISTNE", "x")], &[], "variable ANNULUS_LISTNE: there is no setting `listne`, but `listen`");
+        check(
+            &[("ANNULUS_LISTNE", "x")],
+            &[],
+            "variable ANNULUS_LISTNE: there is no setting `listne` (did you mean `listen`?)",
+        );
         check(&[("ANNULUS_WEIGHT", "x")], &[], "variable ANNULUS_WEIGHT: `weight` cannot be \"x\"; allowed: a whole");
         check(&[], &[("join", "a:1")], "flag --join: `join`: joining comes with the cluster milestone");
         check(&[], &[("found", "3")], "flag --found: `found`: clusters of several nodes");
         check(&[], &[("listen", "0.0.0.0:1")], "flag --listen: `listen`: other machines can reach 0.0.0.0:1");
-        check(&[], &[("listen", "127.0.0.1:60000")], "default: `peer-listen`: listen + 10000 is no port");
+        check(
+            &[],
+            &[("listen", "127.0.0.1:60000")],
+            "flag --listen: `listen`: the port that peer-listen follows to is 70000",
+        );
         check(&[], &[("max-pair-bytes", "32MB")], "flag --max-pair-bytes: `max-pair-bytes`: four of these");
         let missing = Sources { file: Some("/none.toml".into()), ..Sources::default() };
         let error = Config::load(&missing, &*machine("").disk).expect_err("there is no such file");

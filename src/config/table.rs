@@ -93,7 +93,7 @@ pub static SPECS: &[Spec] = &[
     Spec::new("max-clients", Kind::Number(1, 1_000_000), "10000", "Connections of clients at a time.").changes(),
     Spec::new(
         "timeout",
-        Kind::Number(0, 31_536_000),
+        Kind::Number(0, i32::MAX as i64),
         "0",
         "Seconds after which a connection that sends nothing is closed. 0: never.",
     )
@@ -104,10 +104,16 @@ pub static SPECS: &[Spec] = &[
         "10s",
         "How long a stop waits for clients to take their last replies.",
     ),
+    Spec::new(
+        "purge-interval",
+        Kind::Duration(1000, 86_400_000),
+        "1m",
+        "How often it is found out what of deleted keys need not be remembered any more.",
+    ),
     Spec::new("max-pair-bytes", Kind::Bytes(KB, 512 * MB), "1MB", "Longest key and value together."),
     Spec::new(
         "query-buffer-max",
-        Kind::Bytes(MB, 4 * GB - 1),
+        Kind::Bytes(MB, 2 * GB),
         "64MB",
         "Bytes of requests that one connection may have waiting.",
     ),

@@ -1,21 +1,27 @@
 //! Waiting until what a reply shows is durable: one list of waiters per reactor, woken by that reactor alone.
 //!
-//! `everysec`, `none`: the first waiter wakes the reactor's commit task, which runs after every connection that is ready
-//! has appended; it hands the log buffer to the OS once for all of them. `sync`: it asks the engine's commit thread, whose
-//! hook wakes this one task per reactor, which wakes the connections. No wake of a connection crosses cores.
+//! `everysec`, `none`: the first waiter of a turn wakes the reactor's commit task, which runs after every connection that is
+//! ready has appended; it hands the log buffer to the OS once for all of them. `sync`: every waiter tells the engine's commit
+//! thread, which gathers some before it syncs; its hook wakes this one task per reactor, which wakes the connections. No
+//! wake of a connection crosses cores.
 //!
 //! Invariant: a waiter is woken only when `durable >= its position`, or when the engine failed (then the caller looks).
+//! Invariant: while anybody waits, the task looks again by itself: a disk that was full and has space again wakes nobody.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::storage::{Durability, Engine};
 use crate::types::Stamp;
+
+/// How long the task waits for a sign before it looks by itself.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// One reactor's waiters for durability.
 pub struct CommitQueue {
@@ -24,13 +30,15 @@ pub struct CommitQueue {
     // Wakes the commit task of this reactor; the engine's hook holds it too.
     signal: Arc<Notify>,
     waiters: RefCell<Vec<(Stamp, Waker)>>,
+    // Whether the task was signalled since it last ran.
+    is_signalled: Cell<bool>,
 }
 
 impl CommitQueue {
     /// A queue for the reactor that will run [`CommitQueue::serve`]; `signal` is what the engine's hook notifies.
     #[must_use]
     pub fn new(engine: Arc<Engine>, durability: Durability, signal: Arc<Notify>) -> Rc<Self> {
-        Rc::new(CommitQueue { engine, durability, signal, waiters: RefCell::default() })
+        Rc::new(CommitQueue { engine, durability, signal, waiters: RefCell::default(), is_signalled: Cell::new(false) })
     }
 
     /// Waits until everything up to `position` is durable.
@@ -45,9 +53,12 @@ impl CommitQueue {
             if let Some(failure) = self.engine.failure() {
                 return Poll::Ready(Err(failure));
             }
-            let mut waiters = self.waiters.borrow_mut();
-            waiters.push((position, context.waker().clone()));
-            if waiters.len() == 1 {
+            self.waiters.borrow_mut().push((position, context.waker().clone()));
+            if self.durability == Durability::Sync {
+                // Each one asks: the commit thread waits for a number of them before it syncs.
+                self.engine.request_sync();
+            } else if !self.is_signalled.replace(true) {
+                // The first of a turn asks, even if others wait for long already, as they do while the disk is full.
                 self.signal.notify_one();
             }
             Poll::Pending
@@ -58,13 +69,20 @@ impl CommitQueue {
     /// The commit task: runs as long as the reactor.
     pub async fn serve(self: Rc<Self>) {
         loop {
-            self.signal.notified().await;
+            if self.waiters.borrow().is_empty() {
+                self.signal.notified().await;
+            } else {
+                // That the time is over says no more than a sign does.
+                drop(tokio::time::timeout(LOOK_AGAIN, self.signal.notified()).await);
+            }
+            self.is_signalled.set(false);
             if self.durability != Durability::Sync {
-                // A failed write leaves the waiters to the look at `failure` that waking brings.
+                // What found no space waits for the next look; a failure ends all waiting below.
                 drop(self.engine.write_out());
             }
             self.wake();
             if self.durability == Durability::Sync && !self.waiters.borrow().is_empty() {
+                // What was appended while the last sync ran.
                 self.engine.request_sync();
             }
         }

@@ -4,6 +4,7 @@
 //! go on, [`Coordinator::carry_on`] waits for what that one needs. Cold keys of a batch are one sorted job of the pool.
 //!
 //! Invariant: operations of a batch take effect in order, each exactly once; one that has to wait has done nothing.
+//! Invariant: whoever waits for the disk fetches at least the record that the next operation needs, so each round gets on.
 //! Invariant: no lock is held across an await; [`Locked`] is made and used between two of them.
 
 mod batch;
@@ -62,43 +63,60 @@ impl Coordinator {
     /// Carries out operations in order until `until`, or until one has to wait.
     #[inline]
     pub fn advance(&self, batch: &mut Batch, input: &[u8], until: usize) -> Advanced {
+        if self.run(batch, input, until).is_none() { Advanced::Done } else { Advanced::Waiting }
+    }
+
+    /// Carries out operations in order until `until`; what the next one waits for, if it has to.
+    #[inline]
+    fn run(&self, batch: &mut Batch, input: &[u8], until: usize) -> Option<Want> {
         while batch.done < until {
             let operation = batch.operations[batch.done];
             match self.replica.apply(&operation, batch.parts(input)) {
                 Applied::Done { outcome, position } => batch.finish_operation(outcome, position),
-                Applied::Failed(failure) => batch.fail_operation(failure),
-                Applied::Cold | Applied::Busy | Applied::Global => return Advanced::Waiting,
+                Applied::Failed { failure, position } => {
+                    batch.raise_position(position);
+                    batch.fail_operation(failure);
+                }
+                Applied::Cold => return Some(Want::Record),
+                Applied::Busy => return Some(Want::Room),
+                Applied::Global => return Some(Want::Pool),
             }
         }
-        Advanced::Done
+        None
     }
 
     /// Carries out operations in order until `until`, waiting where needed.
     pub async fn carry_on(&self, batch: &mut Batch, input: &[u8], until: usize) {
-        let mut waited = Duration::ZERO;
-        while self.advance(batch, input, until) == Advanced::Waiting {
-            let operation = batch.operations[batch.done];
-            if operation.action.is_global() {
-                self.run_global(batch, input, operation).await;
-                continue;
-            }
-            let ahead = batch.operations.len().min(batch.done + FETCH_KEYS);
-            let cold = self.replica.cold_keys(&batch.operations[batch.done..ahead], input, &batch.arena);
-            if !cold.is_empty() {
-                match self.fetch(cold).await {
-                    Ok(fetched) => batch.fetched = fetched,
-                    Err(failure) => batch.fail_operation(failure),
+        let mut patience = Patience::default();
+        while let Some(want) = self.run(batch, input, until) {
+            match want {
+                Want::Pool => {
+                    let operation = batch.operations[batch.done];
+                    self.run_global(batch, input, operation).await;
                 }
-                continue;
+                Want::Record => self.warm(batch, input).await,
+                Want::Room => {
+                    if let Err(failure) = patience.wait_for(batch.done).await {
+                        batch.fail_operation(failure);
+                    }
+                }
             }
-            // Nothing is cold (any more): the store had no room, or the operation became warm meanwhile.
-            if waited >= BUSY_LIMIT {
-                batch.fail_operation(Failure::Busy { waited_ms: waited.as_millis() as u64 });
-                waited = Duration::ZERO;
-                continue;
-            }
-            tokio::time::sleep(BUSY_PAUSE).await;
-            waited += BUSY_PAUSE;
+        }
+    }
+
+    /// Fetches the record of the next operation, and those of the operations after it that are cold too.
+    async fn warm(&self, batch: &mut Batch, input: &[u8]) {
+        let ahead = batch.operations.len().min(batch.done + FETCH_KEYS);
+        let mut cold = self.replica.cold_keys(&batch.operations[batch.done..ahead], input, &batch.arena);
+        let mut fetched = self.fetch_some(cold.clone()).await;
+        if fetched.is_err() && cold.len() > 1 {
+            // The damage may be at another key, whose own operation will tell.
+            cold.truncate(1);
+            fetched = self.fetch_some(cold).await;
+        }
+        match fetched {
+            Ok(fetched) => batch.fetched = fetched,
+            Err(failure) => batch.fail_operation(failure),
         }
     }
 
@@ -108,7 +126,7 @@ impl Coordinator {
     /// The store's failure, or that it stayed without room.
     pub async fn lock(&self, keys: &KeySet) -> Result<Locked<'_>, Failure> {
         let mut fetched = Vec::new();
-        let mut waited = Duration::ZERO;
+        let mut patience = Patience::default();
         loop {
             let cold = match self.replica.lock(keys, &fetched)? {
                 Locking::Ready(locked) => return Ok(locked),
@@ -117,11 +135,7 @@ impl Coordinator {
             };
             match cold {
                 Some(cold) => fetched = self.fetch(cold).await?,
-                None if waited >= BUSY_LIMIT => return Err(Failure::Busy { waited_ms: waited.as_millis() as u64 }),
-                None => {
-                    tokio::time::sleep(BUSY_PAUSE).await;
-                    waited += BUSY_PAUSE;
-                }
+                None => patience.wait().await?,
             }
         }
     }
@@ -132,7 +146,10 @@ impl Coordinator {
             let operation = batch.operations[batch.done];
             match self.replica.apply_locked(locked, &operation, batch.parts(input)) {
                 Applied::Done { outcome, position } => batch.finish_operation(outcome, position),
-                Applied::Failed(failure) => batch.fail_operation(failure),
+                Applied::Failed { failure, position } => {
+                    batch.raise_position(position);
+                    batch.fail_operation(failure);
+                }
                 Applied::Cold | Applied::Busy | Applied::Global => {
                     unreachable!("every key is warm and locked, and operations on whole databases run unlocked")
                 }
@@ -145,13 +162,18 @@ impl Coordinator {
         self.on_pool(move || replica.fetch(keys)).await
     }
 
+    async fn fetch_some(&self, keys: Vec<Vec<u8>>) -> Result<Vec<Fetched>, Failure> {
+        let replica = Arc::clone(&self.replica);
+        self.on_pool(move || replica.fetch_some(&keys)).await
+    }
+
     async fn on_pool<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         // Shared, because a full queue drops the box it was offered.
         let job = Arc::new(Mutex::new(Some(job)));
-        let mut waited = Duration::ZERO;
+        let mut patience = Patience::default();
         loop {
             let (sender, receiver) = oneshot::channel();
             let offered = Arc::clone(&job);
@@ -164,12 +186,45 @@ impl Coordinator {
             if queued.is_ok() {
                 return receiver.await.unwrap_or_else(|_| Err(Failure::Stopping));
             }
-            if waited >= BUSY_LIMIT {
-                return Err(Failure::Busy { waited_ms: waited.as_millis() as u64 });
-            }
-            tokio::time::sleep(BUSY_PAUSE).await;
-            waited += BUSY_PAUSE;
+            patience.wait().await?;
         }
+    }
+}
+
+/// What an operation waits for.
+enum Want {
+    /// Its record, from disk.
+    Record,
+    /// Room in memory.
+    Room,
+    /// A thread of the pool.
+    Pool,
+}
+
+/// Waits for room, as long as is bearable.
+#[derive(Default)]
+struct Patience {
+    waited: Duration,
+    operation: usize,
+}
+
+impl Patience {
+    /// Waits a little for `operation`; each has its own patience.
+    async fn wait_for(&mut self, operation: usize) -> Result<(), Failure> {
+        if self.operation != operation {
+            *self = Patience { waited: Duration::ZERO, operation };
+        }
+        self.wait().await
+    }
+
+    /// Waits a little.
+    async fn wait(&mut self) -> Result<(), Failure> {
+        if self.waited >= BUSY_LIMIT {
+            return Err(Failure::Busy { waited_ms: self.waited.as_millis() as u64 });
+        }
+        tokio::time::sleep(BUSY_PAUSE).await;
+        self.waited += BUSY_PAUSE;
+        Ok(())
     }
 }
 

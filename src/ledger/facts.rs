@@ -110,6 +110,13 @@ impl Facts {
         self.hlc_floor = self.hlc_floor.max(time);
     }
 
+    /// Raises fence and floor of `arc` to `time`: every member has fenced there.
+    pub fn raise_floor(&mut self, arc: ArcId, time: Time) {
+        let facts = self.arcs.entry(arc).or_default();
+        facts.fence = facts.fence.max(time);
+        facts.floor = facts.floor.max(time);
+    }
+
     /// What is wrong with facts that claim to follow `old`; `None` if nothing is.
     pub(super) fn contradiction(&self, old: &Facts) -> Option<&'static str> {
         let identity = |facts: &Facts| (facts.node_id, facts.node_number, facts.cluster_id, facts.layout);

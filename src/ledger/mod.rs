@@ -118,6 +118,12 @@ impl Ledger {
         self.inner.shown.load_full()
     }
 
+    /// Whether a write failed half way, so that the process has to stop. Never waits: while a write is under way, `false`.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.inner.writer.try_lock().is_some_and(|writer| writer.is_poisoned)
+    }
+
     /// Changes the facts: makes what `change` leaves durable, then shows it. Waits for the device, unless nothing changes.
     ///
     /// # Errors

@@ -234,7 +234,7 @@ fn a_full_disk_may_be_tried_again_but_a_failed_rename_may_not() {
         let close = |time| ledger.update(|facts| facts.close(ArcId(1), Time(time)));
         assert!(matches!(close(50), Err(Error::Undecided { .. })), "{kind:?}");
         disk.heal();
-        assert!(matches!(close(51), Err(Error::Poisoned { .. })), "{kind:?}");
+        assert!(matches!(close(51), Err(Error::Poisoned { .. })) && ledger.is_poisoned(), "{kind:?}");
         assert_eq!(ledger.facts().hlc_floor, Time::ZERO, "{kind:?}");
     }
 }

@@ -12,7 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::command::{Admin, Identity, RefusedReason, Setting, SettingRefused, Status, Tunables};
-use crate::config::{ChangeError, Flaw, Settings};
+use crate::config::{Change, ChangeError, Flaw, Settings};
 use crate::env::Env;
 use crate::node::log::LogControl;
 use crate::node::status;
@@ -31,6 +31,7 @@ pub(super) struct NodeAdmin {
     pub(super) started: Duration,
     pub(super) log: Option<LogControl>,
     pub(super) store: Options,
+    clients_ceiling: u64,
     tunables: Tunables,
     commands_per_second: AtomicU64,
     stop: Notify,
@@ -46,11 +47,13 @@ pub(super) struct AdminParts {
     pub(super) registry: Arc<Registry>,
     pub(super) log: Option<LogControl>,
     pub(super) store: Options,
+    /// Connections that the machine allows.
+    pub(super) clients_ceiling: u64,
 }
 
 impl NodeAdmin {
     pub(super) fn new(parts: AdminParts, settings: &Settings) -> Arc<Self> {
-        let AdminParts { env, identity, replica, registry, log, store } = parts;
+        let AdminParts { env, identity, replica, registry, log, store, clients_ceiling } = parts;
         Arc::new(NodeAdmin {
             runner: Runner::new(&env),
             started: env.clock.monotonic(),
@@ -60,6 +63,7 @@ impl NodeAdmin {
             registry,
             log,
             store,
+            clients_ceiling,
             tunables: tunables(settings),
             commands_per_second: AtomicU64::new(0),
             stop: Notify::new(),
@@ -79,10 +83,15 @@ impl NodeAdmin {
     }
 
     fn put_into_effect(&self, settings: &Settings) -> Result<(), String> {
+        let clients = settings.count("max-clients");
+        if clients > self.clients_ceiling && clients > self.registry.limit() {
+            let ceiling = self.clients_ceiling;
+            return Err(format!("the machine allows {ceiling} clients; raise `ulimit -n` before the start"));
+        }
         if let Some(log) = &self.log {
             log.set_level(settings.text("log-level"))?;
         }
-        self.registry.set_limit(settings.count("max-clients"));
+        self.registry.set_limit(clients.min(self.clients_ceiling));
         let new = tunables(settings);
         let pairs = [
             (&self.tunables.slowlog_max_len, new.slowlog_max_len),
@@ -111,7 +120,12 @@ impl Admin for NodeAdmin {
 
     fn settings(&self) -> Vec<Setting> {
         let settings = self.settings.lock();
-        settings.iter().map(|(spec, value)| Setting { name: spec.name, value: value.to_string() }).collect()
+        let shown = settings.iter().map(|(spec, value)| Setting {
+            name: spec.name,
+            value: value.to_string(),
+            can_change: spec.change == Change::WhileRunning,
+        });
+        shown.collect()
     }
 
     fn set(&self, changes: &[(&str, &str)]) -> Result<(), SettingRefused> {

@@ -1,7 +1,7 @@
 //! The data directory: founded, opened or refused; and the life of the node that begins with it.
 //!
 //! Invariant: a directory that holds anything is never founded over, and an empty one never by itself: a founder whose disk
-//! was replaced would restart as an empty cluster on a known address (`SEMANTICS.md` 8).
+//! was replaced would restart as an empty cluster on a known address.
 //! Invariant: the incarnation is raised durably before anything can draw a dot.
 
 use std::io::ErrorKind;

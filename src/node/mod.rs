@@ -12,6 +12,7 @@
 mod admin;
 mod directory;
 mod error;
+mod files;
 mod log;
 mod process;
 mod signal;
@@ -27,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command::{Admin, Identity, Services};
 use crate::node::admin::NodeAdmin;
-use crate::server::Server;
+use crate::server::{Http, Server};
 
 pub use error::Error;
 pub use log::LogControl;
@@ -39,6 +40,7 @@ pub struct Node {
     admin: Arc<NodeAdmin>,
     services: Arc<Services>,
     server: Server,
+    http: Option<Http>,
     drain_timeout: std::time::Duration,
     stopping: CancellationToken,
     upkeep: JoinHandle<Option<String>>,
@@ -78,7 +80,7 @@ impl Node {
     /// # Errors
     /// The store's failure to write out what it holds.
     pub async fn stop(self) -> Result<(), Error> {
-        let Node { admin, services, mut server, drain_timeout, stopping, upkeep } = self;
+        let Node { admin, services, mut server, http, drain_timeout, stopping, upkeep } = self;
         stopping.cancel();
         server.drain().await;
         let joined = tokio::task::spawn_blocking(move || server.join());
@@ -89,15 +91,29 @@ impl Node {
         if !upkeep.is_finished() {
             drop(upkeep.await);
         }
-        admin.runner.stop();
-        admin.runner.join();
-        let engine = Arc::clone(admin.replica.engine());
-        drop((admin, services));
-        match Arc::try_unwrap(engine) {
-            Ok(engine) => engine.close()?,
-            // Connections that were cut still hold it: they end with the process.
-            Err(engine) => engine.sync_to(engine.appended())?,
+        if let Some(http) = http {
+            http.stop().await;
         }
-        Ok(())
+        drop(services);
+        // Off the runtime's thread: a second signal has to be heard meanwhile.
+        let closed = tokio::task::spawn_blocking(move || close(admin)).await;
+        closed.unwrap_or_else(|panic| Err(Error::Failed { reason: panic.to_string() }))
     }
 }
+
+/// Ends background work, then the engine.
+fn close(admin: Arc<NodeAdmin>) -> Result<(), Error> {
+    admin.runner.stop();
+    admin.runner.join();
+    let engine = Arc::clone(admin.replica.engine());
+    drop(admin);
+    match Arc::try_unwrap(engine) {
+        Ok(engine) => engine.close()?,
+        // Connections that were cut still hold it: they end with the process.
+        Err(engine) => engine.sync_to(engine.appended())?,
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

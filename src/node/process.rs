@@ -1,6 +1,7 @@
 //! A process with one node: its log, its limits, its signals, what it tells people, how it ends.
 
 use std::io::Write as _;
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,13 +11,11 @@ use crate::command::Identity;
 use crate::config::Config;
 use crate::env::os;
 use crate::node::error::Error;
+use crate::node::files::wanted_files;
 use crate::node::log::LogControl;
 use crate::node::signal::StopSignals;
 use crate::node::start::Surroundings;
 use crate::node::{Ending, Node};
-
-/// Files that the store may have open, beside connections.
-const STORE_FILES: u64 = 1_024 + 256;
 
 /// Runs a node until it is stopped by a signal, by SHUTDOWN or by a failure.
 ///
@@ -26,17 +25,13 @@ pub fn run(config: &Config) -> Result<ExitCode, Error> {
     let settings = &config.settings;
     // A process that logs already (a test that runs several nodes) keeps its log.
     let log = LogControl::start(settings).ok();
-    let wanted = settings.count("max-clients") + STORE_FILES;
-    let allowed = os::raise_open_files(wanted);
-    if allowed < wanted {
-        tracing::warn!(allowed, wanted, "fewer open files are allowed than max-clients may need; raise `ulimit -n`");
-    }
     let pool = os::Options { pool_threads: settings.count("read-threads") as usize, ..os::Options::new() };
     let surroundings = Surroundings {
         env: os::env(&pool),
         reactors: Arc::new(os::reactors(settings.count("reactors") as usize)),
         log,
         system: os::system_name(),
+        open_files: os::raise_open_files(wanted_files(settings)),
     };
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| Error::Machine { tried: "the machine makes no runtime", source })?;
@@ -47,10 +42,10 @@ pub fn run(config: &Config) -> Result<ExitCode, Error> {
 }
 
 async fn serve(surroundings: Surroundings, config: &Config) -> Result<ExitCode, Error> {
-    let mut node = Node::start(surroundings, config).await?;
-    // Only now: a signal during recovery ends the process at once, which a crash-safe store allows.
+    // Before the first connection can be made, so that whoever sees the node answer can stop it gracefully.
     let taken = StopSignals::new();
     let mut signals = taken.map_err(|source| Error::Machine { tried: "signals cannot be taken over", source })?;
+    let mut node = Node::start(surroundings, config).await?;
     welcome(node.identity());
     let ending = tokio::select! {
         biased;
@@ -82,7 +77,7 @@ async fn serve(surroundings: Surroundings, config: &Config) -> Result<ExitCode, 
 fn welcome(identity: &Identity) {
     let Identity { version, name, node_id, client_address, http_address, data, .. } = identity;
     let host = match client_address.ip() {
-        ip if ip.is_unspecified() || ip.is_loopback() => String::new(),
+        ip if ip.is_unspecified() || ip == Ipv4Addr::LOCALHOST => String::new(),
         ip => format!("-h {ip} "),
     };
     let metrics = http_address.map_or_else(|| "off".to_owned(), |address| format!("http://{address}/metrics"));

@@ -9,15 +9,14 @@ use tokio_util::sync::CancellationToken;
 use crate::command::{Admin, Identity, Services, SlowLog, Stats};
 use crate::config::{Config, Settings};
 use crate::coordinator::Coordinator;
-use crate::env::{Env, Listener, Reactors};
+use crate::env::{Env, Listener, Priority, Reactors};
 use crate::node::admin::{AdminParts, NodeAdmin};
 use crate::node::directory::{self, Founding, Life};
 use crate::node::error::Error;
 use crate::node::log::LogControl;
-use crate::node::store::KeepAll;
-use crate::node::{Node, store, upkeep};
-use crate::replica::{Replica, ReplicaOptions, ReplicaParts};
-use crate::server::{ConnectionLimits, Server, ServerOptions};
+use crate::node::{Node, files, store, upkeep};
+use crate::replica::{PurgeFloors, Replica, ReplicaOptions, ReplicaParts};
+use crate::server::{ConnectionLimits, Http, Server, ServerOptions};
 use crate::session::Registry;
 use crate::storage::{Engine, Options};
 
@@ -31,11 +30,14 @@ pub struct Surroundings {
     pub log: Option<LogControl>,
     /// What `INFO` says of the machine.
     pub system: String,
+    /// Files and connections that the process may have open.
+    pub open_files: u64,
 }
 
 /// Addresses that were bound.
 struct Bound {
     clients: Box<dyn Listener>,
+    http: Option<Box<dyn Listener>>,
 }
 
 impl Node {
@@ -52,25 +54,38 @@ impl Node {
         let bound = bind(env, settings).await?;
         let life = directory::begin(env, &dir, founding)?;
         let identity = identity(&surroundings, config, &life, &bound)?;
-        let store = store::options(settings, &dir, life.ledger.facts().layout);
+        let shares = files::share(surroundings.open_files);
+        let mut store = store::options(settings, &dir, life.ledger.facts().layout);
+        store.open_tables = store.open_tables.min(shares.tables as usize);
         let replica = Arc::new(open(env, settings, &store, life)?);
-        let registry = Arc::new(Registry::new(settings.count("max-clients")));
+        let registry = Arc::new(Registry::new(client_limit(settings, shares.clients)));
         let Surroundings { env, reactors, log, .. } = surroundings;
-        let parts = AdminParts { env: env.clone(), identity, replica, registry, log, store };
+        let parts =
+            AdminParts { env: env.clone(), identity, replica, registry, log, store, clients_ceiling: shares.clients };
         let admin = NodeAdmin::new(parts, settings);
+        for worker in Replica::workers(&admin.replica, settings.duration("purge-interval")) {
+            admin.runner.start(Priority::Low, worker);
+        }
         let services = services(&admin);
         let server = Server::start(&env, reactors, Arc::clone(&services), &server_options(settings));
         server.serve(&env, bound.clients);
+        let http = bound.http.map(|listener| Http::serve(listener, Arc::clone(&services)));
         let stopping = CancellationToken::new();
         let upkeep = tokio::spawn(upkeep::run(Arc::clone(&services), Arc::clone(&admin), stopping.clone()));
         let drain_timeout = settings.duration("drain-timeout");
-        Ok(Node { admin, services, server, drain_timeout, stopping, upkeep })
+        Ok(Node { admin, services, server, http, drain_timeout, stopping, upkeep })
     }
 }
 
 async fn bind(env: &Env, settings: &Settings) -> Result<Bound, Error> {
-    let clients = env.net.listen(settings.listen()).await;
-    Ok(Bound { clients: clients.map_err(|source| Error::Listen { setting: "listen", source })? })
+    let listen =
+        async |setting, address| env.net.listen(address).await.map_err(|source| Error::Listen { setting, source });
+    let clients = listen("listen", settings.listen()).await?;
+    let http = match settings.derived("http-listen", 2_000)? {
+        Some(address) => Some(listen("http-listen", address).await?),
+        None => None,
+    };
+    Ok(Bound { clients, http })
 }
 
 fn identity(surroundings: &Surroundings, config: &Config, life: &Life, bound: &Bound) -> Result<Identity, Error> {
@@ -93,7 +108,7 @@ fn identity(surroundings: &Surroundings, config: &Config, life: &Life, bound: &B
         version: env!("CARGO_PKG_VERSION"),
         client_address,
         peer_address: peer_address.unwrap_or(following),
-        http_address: None,
+        http_address: bound.http.as_ref().map(|listener| listener.local_address()),
         started_ms: env.clock.wall_ms(),
         data: settings.text("data").to_owned(),
         system: surroundings.system.clone(),
@@ -101,11 +116,22 @@ fn identity(surroundings: &Surroundings, config: &Config, life: &Life, bound: &B
     })
 }
 
+/// `max-clients`, or what the machine allows.
+fn client_limit(settings: &Settings, ceiling: u64) -> u64 {
+    let wanted = settings.count("max-clients");
+    if wanted > ceiling {
+        tracing::warn!(wanted, allowed = ceiling, "fewer clients than max-clients can connect; raise `ulimit -n`");
+    }
+    wanted.min(ceiling)
+}
+
 /// Recovers the engine and opens the replica over it.
 fn open(env: &Env, settings: &Settings, store: &Options, life: Life) -> Result<Replica, Error> {
     let Life { ledger, actor, hlc } = life;
     let layout = store.layout;
-    let engine = Engine::open(env, store.clone(), Arc::new(KeepAll))?;
+    let floors = PurgeFloors::new(&ledger.facts());
+    let filter = Arc::<PurgeFloors>::clone(&floors);
+    let engine = Engine::open(env, store.clone(), filter)?;
     // The folder's name, made by the engine, must last as long as what is in it.
     env.disk
         .sync_dir(settings.text("data").as_ref())
@@ -113,12 +139,13 @@ fn open(env: &Env, settings: &Settings, store: &Options, life: Life) -> Result<R
     let parts = ReplicaParts {
         engine: Arc::new(engine),
         ledger,
+        floors,
         hlc,
         clock: Arc::clone(&env.clock),
         random: Arc::clone(&env.random),
     };
     let max_pair_bytes = settings.bytes("max-pair-bytes") as usize;
-    Ok(Replica::open(parts, ReplicaOptions { actor, layout, max_pair_bytes })?)
+    Ok(Replica::open(parts, ReplicaOptions { actor, layout, max_pair_bytes }))
 }
 
 fn services(admin: &Arc<NodeAdmin>) -> Arc<Services> {

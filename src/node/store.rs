@@ -4,20 +4,11 @@ use std::path::Path;
 
 use crate::command::Budget;
 use crate::config::Settings;
-use crate::storage::{Durability, Filter, Judgement, LevelStats, Options, Stats};
+use crate::storage::{Durability, LevelStats, Options, Stats};
 use crate::types::ArcLayout;
 
 /// The engine's files in the data directory.
 const FOLDER: &str = "store";
-
-/// Keeps every record that compaction passes.
-pub(super) struct KeepAll;
-
-impl Filter for KeepAll {
-    fn judge(&self, _key: &[u8], _value: &[u8], _deepest: bool) -> Judgement {
-        Judgement::Keep
-    }
-}
 
 /// The engine's options for the data directory `dir`.
 pub(super) fn options(settings: &Settings, dir: &Path, layout: ArcLayout) -> Options {

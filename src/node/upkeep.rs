@@ -25,7 +25,7 @@ pub(super) async fn run(services: Arc<Services>, admin: Arc<NodeAdmin>, stopping
             () = stopping.cancelled() => return None,
             () = tokio::time::sleep(TICK) => {}
         }
-        if let Some(reason) = admin.replica.engine().failure() {
+        if let Some(reason) = admin.replica.failure() {
             return Some(reason);
         }
         if tick.is_multiple_of(SLOW_TICKS) {

@@ -4,6 +4,7 @@
 //! record's context covers; a delete leaves its dot in the context; a change computes from the winner under the key's lock.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::replica::cells::{Cells, Single};
 use crate::replica::key::encode_key;
@@ -44,8 +45,13 @@ pub enum Applied {
         /// What has to be durable before the outcome is shown.
         position: Stamp,
     },
-    /// It was refused.
-    Failed(Failure),
+    /// It was refused, because of what was there if that has a position.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// What has to be durable before the failure is shown.
+        position: Stamp,
+    },
     /// Its key has to be fetched from disk first; nothing was done.
     Cold,
     /// There is no room in memory; nothing was done.
@@ -99,25 +105,35 @@ impl Replica {
                 let inputs = Inputs { numbers: params.numbers, operand, now_ms };
                 site.examine(examine, &inputs, arena)
             }
-            Action::Count => return counted(self.count(database)),
-            Action::CountSlot(slot) => return counted(self.engine.key_count(Slot(slot), database)),
+            Action::Count => self.counted(self.count(database)),
+            Action::CountSlot(slot) => self.counted(self.engine.key_count(Slot(slot), database)),
             Action::Page(_) | Action::RandomKey | Action::Flush | Action::FlushAll => return Applied::Global,
         };
-        result.unwrap_or_else(Applied::Failed)
+        result.unwrap_or_else(|failure| Applied::Failed { failure, position: Stamp(0) })
     }
 
-    /// Engine keys of operations that cannot be carried out without reading the disk.
+    /// The engine key of the first of `operations`, which turned out to be cold, and those of the others that are cold too,
+    /// each once and in their order.
     #[must_use]
     pub fn cold_keys(&self, operations: &[Operation], input: &[u8], arena: &[u8]) -> Vec<Vec<u8>> {
         let mut cold = Vec::new();
+        let mut known = BTreeSet::new();
         let mut key = Vec::new();
         for operation in operations.iter().filter(|operation| operation.action.has_key()) {
             encode_key(operation.database, bytes_of(operation.key, input, arena), &mut key);
-            if matches!(self.engine.read(&key, None, &mut |_| ()), Ok(Read::Cold)) {
+            // The first may have become warm meanwhile, and cold again by the next look: it is fetched whatever it is now.
+            let is_cold = || matches!(self.engine.read(&key, None, &mut |_| ()), Ok(Read::Cold));
+            if !known.contains(&key) && (cold.is_empty() || is_cold()) {
+                known.insert(key.clone());
                 cold.push(key.clone());
             }
         }
         cold
+    }
+
+    /// The outcome of a count that was just made: whatever it counts was appended before.
+    fn counted(&self, count: u64) -> Result<Applied, Failure> {
+        Ok(Applied::Done { outcome: Outcome::Count(count), position: self.shown() })
     }
 
     pub(super) fn check_pair(&self, bytes: usize) -> Result<(), Failure> {
@@ -143,10 +159,6 @@ impl Action {
     pub fn is_global(&self) -> bool {
         matches!(self, Action::Page(_) | Action::RandomKey | Action::Flush | Action::FlushAll)
     }
-}
-
-fn counted(count: u64) -> Applied {
-    Applied::Done { outcome: Outcome::Count(count), position: Stamp(0) }
 }
 
 #[inline]

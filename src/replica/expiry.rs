@@ -33,24 +33,25 @@ pub fn bucket_of(expiry: Option<Expiry>) -> Bucket {
     Bucket(number as u16)
 }
 
-/// Whether a bucket may hold records that expired by `at_ms` (milliseconds since the Unix epoch).
+/// Before when no record of the bucket has expired, in milliseconds since the Unix epoch: a time up to `at_ms` if it may
+/// hold some that expired by then, [`u64::MAX`] for the bucket of records that do not expire.
 #[must_use]
-pub(super) fn is_due(bucket: Bucket, at_ms: u64) -> bool {
+pub(super) fn begin_of(bucket: Bucket, at_ms: u64) -> u64 {
     let number = u64::from(bucket.0);
     let (unit, index) = match number {
-        0 => return false,
-        FAR.. => return true,
+        0 => return u64::MAX,
+        FAR.. => return 0,
         FIRST_DAY.. => (DAY_MS, number - FIRST_DAY),
         _ => (HOUR_MS, number - FIRST_HOUR),
     };
     // Distance from the bucket's number to the present one, modulo the window: small if due, large if still ahead.
-    let distance = (at_ms / unit % WINDOW + WINDOW - index) % WINDOW;
-    distance < WINDOW / 2
+    let behind = (at_ms / unit % WINDOW + WINDOW - index) % WINDOW;
+    if behind < WINDOW / 2 { 0 } else { (at_ms / unit + WINDOW - behind).saturating_mul(unit) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DAY_MS, HOUR_MS, bucket_of, is_due};
+    use super::{DAY_MS, HOUR_MS, begin_of, bucket_of};
     use crate::causality::{Expiry, Time};
     use crate::storage::Bucket;
 
@@ -58,17 +59,22 @@ mod tests {
 
     #[test]
     fn a_bucket_is_due_once_its_hour_or_day_has_begun() {
-        assert_eq!(bucket_of(None), Bucket(0));
-        for (ahead, early) in
-            [(HOUR_MS, true), (47 * HOUR_MS, true), (3 * DAY_MS, true), (59 * DAY_MS, true), (90 * DAY_MS, false)]
-        {
+        assert_eq!((bucket_of(None), begin_of(Bucket(0), NOW)), (Bucket(0), u64::MAX));
+        for (ahead, unit) in [
+            (0, HOUR_MS),
+            (HOUR_MS, HOUR_MS),
+            (47 * HOUR_MS, HOUR_MS),
+            (3 * DAY_MS, DAY_MS),
+            (59 * DAY_MS, DAY_MS),
+            (90 * DAY_MS, 0),
+        ] {
             let at_ms = NOW + ahead;
             let bucket = bucket_of(Some(Expiry { at_ms, written: Time::from_ms(NOW) }));
-            assert!(is_due(bucket, at_ms), "{ahead}");
-            assert!(is_due(bucket, at_ms + 30 * DAY_MS), "{ahead}");
-            if early {
-                let unit = if ahead < 48 * HOUR_MS { HOUR_MS } else { DAY_MS };
-                assert!(!is_due(bucket, at_ms - unit), "{ahead}");
+            for later in [0, HOUR_MS, 30 * DAY_MS] {
+                assert_eq!(begin_of(bucket, at_ms + later), 0, "{ahead} {later}");
+            }
+            for before in [unit, 40 * unit].into_iter().filter(|before| *before > 0) {
+                assert_eq!(begin_of(bucket, at_ms - before), at_ms / unit * unit, "{ahead} {before}");
             }
         }
     }

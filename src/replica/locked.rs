@@ -2,7 +2,7 @@
 
 use crate::replica::apply::{Applied, Workspace};
 use crate::replica::key::encode_key;
-use crate::replica::operation::{Existed, Fingerprint, Operation, Outcome};
+use crate::replica::operation::{Fingerprint, Operation, Outcome};
 use crate::replica::site::Site;
 use crate::replica::{Failure, Replica};
 use crate::storage::{Begin, Fetched, Transaction};
@@ -49,6 +49,15 @@ pub struct WatchedKey<'a> {
     pub seen: Fingerprint,
 }
 
+/// How a watched key is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compared {
+    /// As it was.
+    Unchanged,
+    /// Not as it was; what has to be durable before anybody is told.
+    Changed(Stamp),
+}
+
 impl Locked<'_> {
     /// Writes everything as one piece of the log and releases the locks; what has to be durable before it is shown.
     ///
@@ -73,21 +82,24 @@ impl Replica {
         })
     }
 
-    /// Carries out an operation on locked keys.
+    /// Carries out an operation on locked keys; not one that counts keys, which takes the locks again.
     pub fn apply_locked(&self, locked: &mut Locked<'_>, operation: &Operation, work: Workspace<'_>) -> Applied {
         self.apply_on(&mut locked.transaction, operation, work)
     }
 
-    /// Whether a watched key is not as it was. A value that only expired since counts as changed, as in Redis 7.
-    pub fn has_changed(&self, locked: &mut Locked<'_>, watched: WatchedKey<'_>, now_ms: u64) -> bool {
+    /// Compares a watched key with what it was. A value that only expired since counts as changed, as in Redis 7; one that
+    /// had expired before and is gone now does not.
+    pub fn compare(&self, locked: &mut Locked<'_>, watched: WatchedKey<'_>, now_ms: u64) -> Compared {
         let mut key = Vec::new();
         encode_key(watched.database, watched.key, &mut key);
         let mut site = Site::new(self, &mut locked.transaction, &key, now_ms);
         match site.fingerprint() {
-            Ok(Applied::Done { outcome: Outcome::Fingerprint(now), .. }) => {
-                now.hash != watched.seen.hash || (watched.seen.existed == Existed::Yes && now.existed == Existed::No)
+            Ok(Applied::Done { outcome: Outcome::Fingerprint(now), position }) => {
+                let is_changed = now.hash != watched.seen.hash || now.newest > watched.seen.newest;
+                if is_changed { Compared::Changed(position) } else { Compared::Unchanged }
             }
-            _ => true,
+            // A record that cannot be read is not as it was.
+            _ => Compared::Changed(Stamp(0)),
         }
     }
 }

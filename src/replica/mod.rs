@@ -7,38 +7,54 @@
 //! Invariant: a reply's position covers everything the reply shows, a version as well as a tombstone.
 //! Invariant: dots are drawn under the lock of their shard, after every time in the record's context.
 //! Invariant: versions at or below the flush time of their database are never seen, wherever they still lie.
-//! Expiry is judged at the greater of the wall clock and the hybrid clock, so it never goes back.
+//! Expiry is judged at the greater of the wall clock and the hybrid clock, so it never goes back behind a write.
+//! Background work: [`Replica::workers`].
 
 mod apply;
 mod cells;
+mod due;
 mod expiry;
 mod failure;
+mod floors;
 mod flush;
 mod key;
 mod locked;
 mod operation;
 mod page;
+mod purger;
+mod reaper;
 mod site;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 pub use apply::{Applied, Scratch, Workspace};
 pub use expiry::bucket_of;
 pub use failure::Failure;
+pub use floors::PurgeFloors;
 pub use key::{CellKey, decode_key};
-pub use locked::{KeySet, Locked, Locking, WatchedKey};
+pub use locked::{Compared, KeySet, Locked, Locking, WatchedKey};
 pub use operation::{
     Action, Answer, Change, Current, Draft, Effect, Examine, Existed, Fingerprint, Found, Inputs, Operand, Operation,
     Outcome, PageLimit, PageRequest, Params,
 };
 pub use page::{Page, PageOrder};
+pub use purger::Purger;
+pub use reaper::Reaper;
 
 use crate::causality::{Actor, Hlc, Time};
 use crate::env::{Clock, Random};
 use crate::ledger::Ledger;
+use crate::replica::due::DueTimes;
 use crate::storage::{Engine, Fetched};
-use crate::types::{ArcId, ArcLayout, DATABASES, Database, Stamp};
+use crate::types::{ArcLayout, DATABASES, Database, Stamp};
+use crate::worker::Worker;
+
+/// Keys of a long list that are fetched together.
+const FETCH_CHUNK: usize = 64;
+/// Bytes of values after which no more of a list is fetched.
+const FETCH_BYTES: usize = 4 << 20;
 
 /// What a replica is made with.
 pub struct ReplicaOptions {
@@ -50,6 +66,10 @@ pub struct ReplicaOptions {
     pub max_pair_bytes: usize,
 }
 
+/// How far an expiry, or the time of a write, has to lie behind the clock before anything is taken away because of it: far
+/// more than clocks may differ.
+const GRACE_MS: u64 = 10_000;
+
 /// A node's records.
 pub struct Replica {
     engine: Arc<Engine>,
@@ -60,10 +80,12 @@ pub struct Replica {
     options: ReplicaOptions,
     // Per database: versions at or below this time were flushed. Written under `flushing`, read without a lock.
     flush_times: [AtomicU64; DATABASES as usize],
-    // Per arc: no version of this replica is newer. Raised under the arc's shard lock.
+    // Per arc: no dot that this life drew is later. Raised under the arc's shard lock.
     newest: Vec<AtomicU64>,
-    // Per arc: every member has fenced at this time.
-    purge_floors: Vec<AtomicU64>,
+    floors: Arc<PurgeFloors>,
+    due_times: DueTimes,
+    // Versions and flushed records taken out.
+    reaped: AtomicU64,
     flushing: parking_lot::Mutex<()>,
 }
 
@@ -73,6 +95,8 @@ pub struct ReplicaParts {
     pub engine: Arc<Engine>,
     /// Where flush times and purge floors are kept.
     pub ledger: Ledger,
+    /// The floors that the engine's filter goes by, made from this ledger.
+    pub floors: Arc<PurgeFloors>,
     /// The node's clock for dots.
     pub hlc: Arc<Hlc>,
     /// Wall time.
@@ -82,18 +106,21 @@ pub struct ReplicaParts {
 }
 
 impl Replica {
-    /// Opens the replica over an engine that has recovered, and completes flushes that a crash interrupted.
-    ///
-    /// # Errors
-    /// The store's failure.
-    pub fn open(parts: ReplicaParts, options: ReplicaOptions) -> Result<Replica, Failure> {
-        let arcs = usize::from(options.layout.arcs());
+    /// Opens the replica over an engine that has recovered.
+    #[must_use]
+    pub fn open(parts: ReplicaParts, options: ReplicaOptions) -> Replica {
+        let arcs = options.layout.arcs();
         let facts = parts.ledger.facts();
-        let last = parts.hlc.last();
-        let replica = Replica {
+        // No dot may lie below what was closed or flushed, whatever the clock was made with.
+        parts.hlc.pass(facts.hlc_floor);
+        // Earlier lives may have left anything in any arc, up to now.
+        let now = parts.hlc.reading(parts.clock.wall_ms());
+        Replica {
             flush_times: std::array::from_fn(|database| AtomicU64::new(facts.flush(Database(database as u8)).time.0)),
-            newest: (0..arcs).map(|_| AtomicU64::new(last.0)).collect(),
-            purge_floors: (0..arcs).map(|arc| AtomicU64::new(facts.arc(ArcId(arc as u16)).floor.0)).collect(),
+            newest: (0..arcs).map(|_| AtomicU64::new(now.0)).collect(),
+            floors: parts.floors,
+            due_times: DueTimes::unknown(arcs),
+            reaped: AtomicU64::new(0),
             engine: parts.engine,
             ledger: parts.ledger,
             hlc: parts.hlc,
@@ -101,9 +128,22 @@ impl Replica {
             random: parts.random,
             options,
             flushing: parking_lot::Mutex::default(),
-        };
-        replica.complete_flushes()?;
-        Ok(replica)
+        }
+    }
+
+    /// The work to be done in the background: expiry, and purging each `purge_interval`.
+    #[must_use]
+    pub fn workers(replica: &Arc<Replica>, purge_interval: Duration) -> Vec<Box<dyn Worker>> {
+        let (reaping, purging) = (Arc::clone(replica), Arc::clone(replica));
+        vec![Box::new(Reaper::new(reaping)), Box::new(Purger::new(purging, purge_interval))]
+    }
+
+    /// The time at which a batch that begins at the wall time `wall_ms` is carried out: what it computes expiries from and
+    /// judges them at. Never behind the times of writes: while the wall clock is behind them, it stands still.
+    #[inline]
+    #[must_use]
+    pub fn now_ms(&self, wall_ms: u64) -> u64 {
+        wall_ms.max(self.hlc.last().wall_ms())
     }
 
     /// The engine, for its statistics.
@@ -116,6 +156,13 @@ impl Replica {
     #[must_use]
     pub fn layout(&self) -> ArcLayout {
         self.options.layout
+    }
+
+    /// Why the node has to stop, if it has: the engine failed, or nobody knows what the ledger has on disk.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        let of_ledger = || self.ledger.is_poisoned().then(|| "a write of the ledger failed half way".to_owned());
+        self.engine.failure().or_else(of_ledger)
     }
 
     /// Longest key and value together, in bytes.
@@ -136,7 +183,7 @@ impl Replica {
         self.engine.database_count(database)
     }
 
-    /// Reads what `keys` (engine keys) hold in tables; may wait for the disk, so only for the pool.
+    /// Reads what `keys` (engine keys) hold in tables, sorted; may wait for the disk, so only for the pool.
     ///
     /// # Errors
     /// The store's failure.
@@ -144,19 +191,30 @@ impl Replica {
         Ok(self.engine.fetch(&mut keys)?)
     }
 
-    /// The time at which expiry is judged, in milliseconds since the Unix epoch.
-    #[inline]
-    fn expiry_ms(&self, now_ms: u64) -> u64 {
-        now_ms.max(self.hlc.last().wall_ms())
+    /// As [`Replica::fetch`], but stops once what it has is large: at least the first key is there, and others in their
+    /// order. They are different keys.
+    ///
+    /// # Errors
+    /// The store's failure, at any of the keys.
+    pub fn fetch_some(&self, keys: &[Vec<u8>]) -> Result<Vec<Fetched>, Failure> {
+        let (mut fetched, mut bytes) = (Vec::new(), 0);
+        for chunk in keys.chunks(FETCH_CHUNK) {
+            let some = self.fetch(chunk.to_vec())?;
+            bytes += some.iter().map(Fetched::value_bytes).sum::<usize>();
+            fetched.extend(some);
+            if bytes >= FETCH_BYTES {
+                break;
+            }
+        }
+        fetched.sort_unstable_by(|a, b| a.key().cmp(b.key()));
+        Ok(fetched)
     }
 
     #[inline]
     fn flush_time(&self, database: Database) -> Time {
         Time(self.flush_times[usize::from(database.0 % DATABASES)].load(Ordering::Acquire))
     }
-
-    #[inline]
-    fn purge_floor(&self, arc: ArcId) -> Time {
-        self.purge_floors.get(usize::from(arc.0)).map_or(Time::ZERO, |floor| Time(floor.load(Ordering::Acquire)))
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -243,8 +243,9 @@ pub struct Found {
 /// A record's state in a few bytes, compared by `EXEC` with what `WATCH` saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// Hash over live dots and context; 0 for no record.
+    /// Hash over the dots of unexpired versions; 0 if there are none.
     pub hash: u64,
-    /// Whether an unexpired value was there.
-    pub existed: Existed,
+    /// Time of the newest write that the record has seen: a key that was written and deleted again looks as before but
+    /// for this. Purging takes it away, so only a later one tells of a change.
+    pub newest: Time,
 }

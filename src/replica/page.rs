@@ -79,7 +79,7 @@ impl Replica {
     /// # Errors
     /// The store's failure, or more keys than the request allows.
     pub fn page(&self, order: &PageOrder) -> Result<Page, Failure> {
-        let at_ms = self.expiry_ms(order.now_ms);
+        let at_ms = self.now_ms(order.now_ms);
         let page = Page::default();
         let mut filling = Filling { replica: self, order, at_ms, page, examined: 0, last: None, failure: None };
         let Some(start) = place_of(order.request.cursor) else { return Ok(filling.page) };
@@ -257,19 +257,11 @@ mod tests {
     use crate::ledger::Ledger;
     use crate::replica::key::{cursor_of, key_hash};
     use crate::replica::{
-        Action, Applied, Failure, Operand, Operation, PageLimit, PageRequest, Replica, ReplicaOptions, ReplicaParts,
-        Scratch, Workspace,
+        Action, Applied, Failure, Operand, Operation, PageLimit, PageRequest, PurgeFloors, Replica, ReplicaOptions,
+        ReplicaParts, Scratch, Workspace,
     };
-    use crate::storage::{Durability, Engine, Filter, Judgement, Options};
+    use crate::storage::{Durability, Engine, Options};
     use crate::types::{ArcLayout, Database, Incarnation, NodeNumber, SLOTS, Span, slot_of};
-
-    struct KeepAll;
-
-    impl Filter for KeepAll {
-        fn judge(&self, _: &[u8], _: &[u8], _: bool) -> Judgement {
-            Judgement::Keep
-        }
-    }
 
     /// A replica on a machine in memory.
     struct Node {
@@ -283,16 +275,20 @@ mod tests {
             let (env, dir) = (machine.env(), PathBuf::from("data"));
             let ledger = Ledger::found(env.disk.clone(), &*env.random, &dir, ArcLayout::default());
             let options = Options::new(dir, Durability::None);
+            let ledger = ledger.expect("an empty disk");
+            let floors = PurgeFloors::new(&ledger.facts());
+            let filter = Arc::<PurgeFloors>::clone(&floors);
             let parts = ReplicaParts {
-                engine: Arc::new(Engine::open(&env, options, Arc::new(KeepAll)).expect("an empty disk")),
-                ledger: ledger.expect("an empty disk"),
+                engine: Arc::new(Engine::open(&env, options, filter).expect("an empty disk")),
+                ledger,
+                floors,
                 hlc: Arc::new(Hlc::new(Time::from_ms(env.clock.wall_ms()))),
                 clock: env.clock.clone(),
                 random: env.random.clone(),
             };
             let actor = Actor::new(NodeNumber(1), Incarnation(1));
             let options = ReplicaOptions { actor, layout: ArcLayout::default(), max_pair_bytes: 1 << 20 };
-            Node { machine, replica: Replica::open(parts, options).expect("nothing to complete") }
+            Node { machine, replica: Replica::open(parts, options) }
         }
 
         fn apply(&self, database: u8, key: &str, action: Action) {

@@ -14,7 +14,7 @@ use crate::replica::operation::{
 };
 use crate::replica::{Failure, Replica, bucket_of};
 use crate::storage::{self, Note, Read, Update, Verdict};
-use crate::types::{ArcId, Database, Span};
+use crate::types::{ArcId, Database, Span, Stamp};
 
 /// One cell under operation.
 pub(super) struct Site<'a, C> {
@@ -53,7 +53,7 @@ impl<'a, C: Cells> Site<'a, C> {
 
     #[inline]
     fn show(&mut self, mut keep: impl FnMut(&Version<'_>) -> Span) -> Step {
-        let at_ms = self.replica.expiry_ms(self.now_ms);
+        let at_ms = self.replica.now_ms(self.now_ms);
         self.see(|record| match record.winner(at_ms) {
             None => Outcome::Absent,
             Some(version) => {
@@ -64,7 +64,7 @@ impl<'a, C: Cells> Site<'a, C> {
 
     /// Answers from the winning value.
     pub(super) fn examine(&mut self, examine: Examine, inputs: &Inputs<'_>, arena: &mut Vec<u8>) -> Step {
-        let at_ms = self.replica.expiry_ms(self.now_ms);
+        let at_ms = self.replica.now_ms(self.now_ms);
         self.see(|record| {
             let winner = record.winner(at_ms);
             let current = winner.map(|version| Current { value: version.payload, expiry: version.expiry });
@@ -74,9 +74,9 @@ impl<'a, C: Cells> Site<'a, C> {
 
     /// The record's fingerprint.
     pub(super) fn fingerprint(&mut self) -> Step {
-        let at_ms = self.replica.expiry_ms(self.now_ms);
+        let at_ms = self.replica.now_ms(self.now_ms);
         self.see(|record| {
-            Outcome::Fingerprint(Fingerprint { hash: record.fingerprint(), existed: existed(record, at_ms) })
+            Outcome::Fingerprint(Fingerprint { hash: record.fingerprint(at_ms), newest: record.newest_time() })
         })
     }
 
@@ -86,10 +86,10 @@ impl<'a, C: Cells> Site<'a, C> {
         let mut outcome = Ok(Outcome::Absent);
         let read =
             self.cells.read(self.key, &mut |bytes| outcome = view(bytes, flushed).map(|record| look(&record)))?;
-        match read {
-            Read::Done(position) => Ok(Applied::Done { outcome: outcome?, position }),
-            Read::Cold => Ok(Applied::Cold),
-        }
+        Ok(match read {
+            Read::Done(position) => applied(outcome, position),
+            Read::Cold => Applied::Cold,
+        })
     }
 
     /// A plain SET.
@@ -106,7 +106,7 @@ impl<'a, C: Cells> Site<'a, C> {
 
     /// A plain DEL.
     pub(super) fn delete(&mut self) -> Step {
-        let at_ms = self.replica.expiry_ms(self.now_ms);
+        let at_ms = self.replica.now_ms(self.now_ms);
         self.alter(|site, old, draft| {
             let outcome = Outcome::Deleted(existed(old, at_ms));
             let verdict = site.store_tombstone(old, draft)?;
@@ -116,14 +116,14 @@ impl<'a, C: Cells> Site<'a, C> {
 
     /// A read-modify-write.
     pub(super) fn change(&mut self, call: Call<'_>, key_bytes: usize) -> Step {
-        let at_ms = self.replica.expiry_ms(self.now_ms);
+        let at_ms = self.replica.now_ms(self.now_ms);
         let Call { change, params, operand, value, arena } = call;
         self.alter(|site, old, draft| {
             let winner = old.winner(at_ms);
             let current = winner.map(|version| Current { value: version.payload, expiry: version.expiry });
             value.clear();
             let kept = arena.len();
-            let inputs = Inputs { numbers: params.numbers, operand, now_ms: site.now_ms };
+            let inputs = Inputs { numbers: params.numbers, operand, now_ms: at_ms };
             let expiry = current.and_then(|current| current.expiry);
             let mut next = Draft { value: &mut *value, expiry, answer: Answer::Nil, arena: &mut *arena };
             let effect = change(current, &inputs, &mut next);
@@ -168,30 +168,33 @@ impl<'a, C: Cells> Site<'a, C> {
         let (replica, arc, now_ms, database) = (self.replica, self.arc, self.now_ms, self.database);
         let mut decided = Ok(Outcome::Pending);
         let updated = self.cells.update(self.key, &mut |bytes, draft| {
-            loop {
-                // A flush stores its time before the clock passes it: a dot beyond that time is drawn only where the time
-                // can be seen, so what was computed without seeing it is computed again.
-                let flushed = replica.flush_time(database);
-                let attempt = raw_view(bytes).and_then(|raw| {
-                    let steady = Steady { replica, arc, now_ms, raw };
-                    decide(&steady, &raw.after_flush(flushed), draft)
-                });
-                if replica.flush_time(database) != flushed {
-                    continue;
-                }
-                let (outcome, verdict) = match attempt {
-                    Ok((outcome, verdict)) => (Ok(outcome), verdict),
-                    Err(failure) => (Err(failure), Verdict::Keep),
-                };
-                decided = outcome;
-                return verdict;
-            }
+            // Under the key's lock: a flush chooses its time while no change runs, so this one has it or comes before it.
+            let flushed = replica.flush_time(database);
+            let attempt = raw_view(bytes).and_then(|raw| {
+                let steady = Steady { replica, arc, now_ms, raw };
+                decide(&steady, &raw.after_flush(flushed), draft)
+            });
+            let (outcome, verdict) = match attempt {
+                Ok((outcome, verdict)) => (Ok(outcome), verdict),
+                Err(failure) => (Err(failure), Verdict::Keep),
+            };
+            decided = outcome;
+            verdict
         })?;
-        match updated {
-            Update::Done(position) => Ok(Applied::Done { outcome: decided?, position }),
-            Update::Cold => Ok(Applied::Cold),
-            Update::Stalled => Ok(Applied::Busy),
-        }
+        Ok(match updated {
+            Update::Done(position) => applied(decided, position),
+            Update::Cold => Applied::Cold,
+            Update::Stalled => Applied::Busy,
+        })
+    }
+}
+
+/// What was decided from a record at `position`.
+#[inline]
+fn applied(decided: Result<Outcome, Failure>, position: Stamp) -> Applied {
+    match decided {
+        Ok(outcome) => Applied::Done { outcome, position },
+        Err(failure) => Applied::Failed { failure, position },
     }
 }
 
@@ -210,20 +213,24 @@ impl Steady<'_> {
     fn next_dot(&self, old: &RecordView<'_>) -> Dot {
         let time = self.replica.hlc.next(self.now_ms, old.newest_time());
         if let Some(newest) = self.replica.newest.get(usize::from(self.arc.0)) {
-            newest.fetch_max(time.0, Ordering::AcqRel);
+            // Times grow, and the lock of the arc's shard keeps other writers away.
+            newest.store(time.0, Ordering::Release);
         }
         Dot { actor: self.replica.options.actor, time }
     }
 
     #[inline]
     fn purge_floor(&self) -> Time {
-        self.replica.purge_floor(self.arc)
+        self.replica.floors.of(self.arc)
     }
 
     /// Encodes the new record and notes what it changes in the counters.
     #[inline]
     fn store(&self, plan: &Plan<'_>, draft: &mut storage::Draft<'_>) {
         let change = plan.change_from(&self.raw);
+        if let Some(expiry) = change.after.expiry {
+            self.replica.due_times.lower(self.arc, expiry.at_ms);
+        }
         draft.note = Note {
             keys: change.keys(),
             expiry_out: bucket_of(change.before.expiry),

@@ -154,8 +154,7 @@ impl Scanner {
         let dropped = std::mem::take(&mut self.start);
         self.position -= dropped;
         self.searched = self.searched.saturating_sub(dropped);
-        spans.drain(..self.first_span.min(spans.len()));
-        self.first_span = 0;
+        self.forget(spans);
         for span in spans.iter_mut() {
             // The present request's spans lie behind `start`, and no buffer that they fit in reaches 4 GB.
             span.start -= dropped as u32;
@@ -164,6 +163,13 @@ impl Scanner {
             spans.shrink_to(SPANS_KEPT);
         }
         dropped
+    }
+
+    /// Takes the spans of all reported requests out of `spans`, but leaves the bytes where they are: for a caller with
+    /// much more in its buffer, which drops bytes rarely rather than move the rest each time.
+    pub fn forget(&mut self, spans: &mut Vec<Span>) {
+        spans.drain(..self.first_span.min(spans.len()));
+        self.first_span = 0;
     }
 
     /// Looks for the next request in `buffer`, whose bytes up to [`Scanner::consumed`] and beyond must be those of the

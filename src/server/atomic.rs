@@ -11,12 +11,16 @@ use std::ops::Range;
 
 use crate::command::{CommandError, Finishing, Flags, Next, Planning, Resolved, resolve};
 use crate::coordinator::{Advanced, Batch};
-use crate::replica::{Existed, Failure, Fingerprint, KeySet, Locked, WatchedKey};
+use crate::replica::{Compared, Failure, KeySet, Locked, WatchedKey};
 use crate::resp::{Protocol, Reply};
 use crate::server::connection::Connection;
 use crate::server::work::{Entry, EntryStep, Work};
 use crate::session::{Queue, Watched};
 use crate::types::{Args, DATABASES, Database};
+
+/// Once the reply of a transaction has so many bytes, its further commands are refused instead of run.
+const REPLY_BYTES: usize = 64 << 20;
+const REPLY_FULL: &str = "ERR the reply of this transaction exceeds 64 MB; this command was not run";
 
 /// A command of the transaction, known to be well-formed.
 struct Part<'a> {
@@ -52,7 +56,9 @@ impl Connection {
         let Work { input, spans: all, batch, output, entries } = work;
         let mut stage = Stage { batch, output };
         if resolved.command.flags.has(Flags::RUNS_QUEUE) {
+            let before = stage.output.len();
             self.run_queue(&mut stage).await;
+            self.note_error(&stage, before, resolved);
         } else {
             let parts = [Part { resolved, args: Args::new(input, &all[spans.clone()]) }];
             self.run_parts(&mut stage, &parts, &[]).await;
@@ -64,7 +70,7 @@ impl Connection {
         let Some(queue) = self.session.queue.take() else {
             return self.reply(stage).error("ERR EXEC without MULTI");
         };
-        let watched = std::mem::take(&mut self.session.watched);
+        let watched = self.session.watched.take();
         self.session.note_transaction();
         if queue.broken {
             return self.reply(stage).error("EXECABORT Transaction discarded because of previous errors.");
@@ -72,10 +78,14 @@ impl Connection {
         let before = stage.output.len();
         self.reply(stage).array(queue.count());
         let parts = queued_parts(&queue);
+        let started = self.reactor.clock.monotonic();
         if self.run_parts(stage, &parts, &watched).await == Watch::Changed {
             stage.output.truncate(before);
-            self.reply(stage).null_array();
+            return self.reply(stage).null_array();
         }
+        let elapsed = self.reactor.clock.monotonic().saturating_sub(started);
+        let share_ns = elapsed.as_nanos() as u64 / parts.len().max(1) as u64;
+        self.reactor.services.stats.count_batch(parts.iter().map(|part| part.resolved), share_ns);
     }
 
     async fn run_parts(&mut self, stage: &mut Stage<'_>, parts: &[Part<'_>], watched: &[Watched]) -> Watch {
@@ -112,12 +122,13 @@ impl Connection {
             }
         };
         let now_ms = stage.batch.now_ms();
-        if watched.iter().any(|key| services.coordinator.replica().has_changed(&mut locked, key_of(key), now_ms)) {
-            // The reply tells of the newest write to these keys, so it waits for it as any other reply does.
-            if let Ok(position) = locked.commit() {
+        for key in watched {
+            if let Compared::Changed(position) =
+                services.coordinator.replica().compare(&mut locked, key_of(key), now_ms)
+            {
                 stage.batch.raise_position(position);
+                return Watch::Changed;
             }
-            return Watch::Changed;
         }
         let before = stage.output.len();
         for part in parts {
@@ -136,9 +147,13 @@ impl Connection {
     }
 
     fn run_part(&mut self, locked: &mut Locked<'_>, stage: &mut Stage<'_>, part: &Part<'_>) {
-        let first = stage.batch.len();
+        let (first, before) = (stage.batch.len(), stage.output.len());
+        if before > REPLY_BYTES {
+            self.reply(stage).error(REPLY_FULL);
+            return self.note_error(stage, before, part.resolved);
+        }
         if !self.plan_part(stage, part) {
-            return;
+            return self.note_error(stage, before, part.resolved);
         }
         let before = stage.output.len();
         let mut phase = 0;
@@ -146,8 +161,15 @@ impl Connection {
             let services = &self.reactor.services;
             services.coordinator.advance_locked(locked, stage.batch, part.args.buffer());
             stage.take_back(first, before);
-            if self.finish_part(stage, part, first, phase) == Next::Done {
-                return;
+            let next = self.finish_part(stage, part, first, phase);
+            // Only commands that read go on after they have begun their reply (MGET).
+            if next == Next::More && stage.output.len() > REPLY_BYTES + before {
+                stage.output.truncate(before);
+                self.reply(stage).error(REPLY_FULL);
+                return self.note_error(stage, before, part.resolved);
+            }
+            if next == Next::Done {
+                return self.note_error(stage, before, part.resolved);
             }
             phase += 1;
         }
@@ -155,9 +177,9 @@ impl Connection {
 
     /// Runs a command on whole databases, with no lock held.
     async fn run_global(&mut self, stage: &mut Stage<'_>, part: &Part<'_>) {
-        let first = stage.batch.len();
+        let (first, before) = (stage.batch.len(), stage.output.len());
         if !self.plan_part(stage, part) {
-            return;
+            return self.note_error(stage, before, part.resolved);
         }
         let before = stage.output.len();
         let mut phase = 0;
@@ -170,9 +192,16 @@ impl Connection {
             }
             stage.take_back(first, before);
             if self.finish_part(stage, part, first, phase) == Next::Done {
-                return;
+                return self.note_error(stage, before, part.resolved);
             }
             phase += 1;
+        }
+    }
+
+    /// Counts the reply from `before` on if it is an error.
+    fn note_error(&self, stage: &Stage<'_>, before: usize, resolved: Resolved) {
+        if stage.output.get(before) == Some(&b'-') {
+            self.reactor.services.stats.count_error(&stage.output[before..], Some(resolved));
         }
     }
 
@@ -212,8 +241,10 @@ impl Connection {
 
     fn refuse_all(&self, stage: &mut Stage<'_>, parts: &[Part<'_>], failure: &Failure) {
         let error = CommandError::from(failure);
-        for _ in parts {
+        for part in parts {
+            let before = stage.output.len();
             self.reply(stage).error(&*error.0);
+            self.note_error(stage, before, part.resolved);
         }
     }
 
@@ -238,8 +269,7 @@ fn queued_parts(queue: &Queue) -> Vec<Part<'_>> {
 }
 
 fn key_of(watched: &Watched) -> WatchedKey<'_> {
-    let existed = if watched.existed { Existed::Yes } else { Existed::No };
-    WatchedKey { database: watched.database, key: &watched.key, seen: Fingerprint { hash: watched.hash, existed } }
+    WatchedKey { database: watched.database, key: &watched.key, seen: watched.seen }
 }
 
 /// Every key that the parts may touch, following `SELECT` among them.

@@ -1,8 +1,9 @@
 //! One connection: receive, execute, send, until it ends.
 //!
 //! While replies are being sent, bytes that arrive are taken in up to `query-buffer-max`, so that a client which writes all
-//! its requests before it reads a reply does not deadlock with us; beyond that nothing more is read. A client that takes no
-//! byte for [`SEND_LIMIT`] is closed. A request that is too long by itself is the scanner's to refuse.
+//! its requests before it reads a reply does not deadlock with us; beyond that, or when the buffers of all connections hold
+//! too much, nothing more is read. A client that takes no byte for [`Buffers::patience`] is closed. A request that is too
+//! long by itself is the scanner's to refuse.
 
 use std::future::poll_fn;
 use std::io;
@@ -19,13 +20,23 @@ use crate::command::Services;
 use crate::coordinator::CommitQueue;
 use crate::env::{Clock, Stream};
 use crate::resp::{Limits, Scanner, Trust};
+use crate::server::buffers::{Buffers, Share};
 use crate::server::work::{READ_BYTES, Work, WorkPool};
 use crate::session::Session;
 
-/// A client that takes no byte of its replies for so long is closed.
-const SEND_LIMIT: Duration = Duration::from_secs(60);
 /// Replies are sent before more is executed once they exceed this.
-pub(super) const OUTPUT_BYTES: usize = 1 << 20;
+const OUTPUT_BYTES: usize = 1 << 20;
+/// The same while buffers are scarce.
+const SCARCE_OUTPUT_BYTES: usize = 64 << 10;
+/// How often a connection that waits looks whether it may still do so.
+const LOOK: Duration = Duration::from_millis(250);
+/// How often a connection that may not go on looks whether there is room again.
+const ROOM_PAUSE: Duration = Duration::from_millis(5);
+
+/// Told to a connection that is closed because it held buffers while all of them were full.
+const FULL_LINE: &[u8] = b"-ERR the buffers of all connections are full, and this one held some without progress\r\n";
+/// Input buffers double up to here.
+const GENTLE_BYTES: usize = 1 << 20;
 
 /// Limits of every connection.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +54,7 @@ pub(super) struct Reactor {
     pub(super) commit: Rc<CommitQueue>,
     pub(super) pool: WorkPool,
     pub(super) limits: ConnectionLimits,
+    pub(super) buffers: Arc<Buffers>,
 }
 
 /// Why a connection ended; nobody is told.
@@ -63,6 +75,7 @@ pub(super) struct Connection {
     // A request that was scanned but has to wait for the batch before it.
     pub(super) held: Option<std::ops::Range<usize>>,
     stream: Box<dyn Stream>,
+    share: Share,
     // The client will send no more.
     finished: bool,
 }
@@ -75,7 +88,8 @@ impl Connection {
         if !session.authenticated {
             scanner.set_trust(Trust::Unauthenticated);
         }
-        Connection { reactor, session, scanner, held: None, stream, finished: false }
+        let share = Share::new(&reactor.buffers);
+        Connection { reactor, session, scanner, held: None, stream, share, finished: false }
     }
 
     /// Serves the connection until it ends.
@@ -94,7 +108,7 @@ impl Connection {
         loop {
             let mut work = tokio::select! {
                 biased;
-                work = self.receive(slot) => work?,
+                work = self.receive_in_time(slot) => work?,
                 () = client.killed() => return Ok(()),
             };
             let served = self.serve_input(&mut work).await;
@@ -108,13 +122,58 @@ impl Connection {
 
     /// Executes every complete request of the input and sends the replies.
     async fn serve_input(&mut self, work: &mut Work) -> Result<(), Ended> {
-        while self.execute_next(work).await? {
+        loop {
+            self.wait_for_room(work).await?;
+            if !self.execute_next(work).await? {
+                break;
+            }
             self.send(work).await?;
             if self.session.closing || self.session.client.is_killed() {
                 return Ok(());
             }
         }
         self.send(work).await
+    }
+
+    /// Waits until buffers are not full; whoever fills them without progress is closed before long.
+    async fn wait_for_room(&mut self, work: &mut Work) -> Result<(), Ended> {
+        let mut waited = Duration::ZERO;
+        while self.reactor.buffers.is_full() {
+            self.share.hold(work.held_bytes());
+            if self.session.client.is_killed() {
+                return Err(Ended);
+            }
+            // Those that hold nothing wait for those that do, so somebody always leaves.
+            if self.share.is_counted() && waited >= self.reactor.buffers.patience() {
+                let sent = work.output.len();
+                work.output.extend_from_slice(FULL_LINE);
+                // As far as the socket takes it at once.
+                let at_once = poll_fn(|context| Poll::Ready(self.poll_send(work, sent, context))).await;
+                drop(at_once);
+                return Err(Ended);
+            }
+            tokio::time::sleep(ROOM_PAUSE).await;
+            waited += ROOM_PAUSE;
+        }
+        Ok(())
+    }
+
+    /// Waits for bytes; for the rest of a long request only as long as there is room for what waits with it.
+    async fn receive_in_time(&mut self, slot: &mut Option<Box<Work>>) -> Result<Box<Work>, Ended> {
+        self.share.hold(slot.as_ref().map_or(0, |work| work.held_bytes()));
+        if !self.share.is_counted() {
+            return self.receive(slot).await;
+        }
+        let mut waited = Duration::ZERO;
+        loop {
+            if let Ok(work) = tokio::time::timeout(LOOK, self.receive(slot)).await {
+                return work;
+            }
+            waited += LOOK;
+            if self.reactor.buffers.is_full() && waited >= self.reactor.buffers.patience() {
+                return Err(Ended);
+            }
+        }
     }
 
     /// Waits for bytes; buffers are taken from the pool only when there are some.
@@ -155,16 +214,39 @@ impl Connection {
             let at_once = poll_fn(|context| Poll::Ready(self.poll_send(work, sent, context))).await;
             sent += match at_once {
                 Poll::Ready(count) => count?,
-                Poll::Pending => {
-                    let progress = poll_fn(|context| self.poll_send(work, sent, context));
-                    tokio::time::timeout(SEND_LIMIT, progress).await.map_err(|_| Ended)??
-                }
+                Poll::Pending => self.send_some(work, sent).await?,
             };
         }
         self.session.client.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.session.client.reply_bytes.store(0, Ordering::Relaxed);
         work.output.clear();
-        work.output.shrink_to(OUTPUT_BYTES);
+        work.output.shrink_to(self.output_limit());
+        if self.share.is_counted() {
+            self.share.hold(work.held_bytes());
+        }
         Ok(())
+    }
+
+    /// Waits until the client takes some of the output from `sent` on.
+    async fn send_some(&mut self, work: &mut Work, sent: usize) -> Result<usize, Ended> {
+        let mut waited = Duration::ZERO;
+        self.session.client.reply_bytes.store((work.output.len() - sent) as u64, Ordering::Relaxed);
+        loop {
+            self.share.hold(work.held_bytes());
+            let progress = poll_fn(|context| self.poll_send(work, sent, context));
+            if let Ok(count) = tokio::time::timeout(LOOK, progress).await {
+                return count;
+            }
+            waited += LOOK;
+            if waited >= self.reactor.buffers.patience() {
+                return Err(Ended);
+            }
+        }
+    }
+
+    /// Replies are sent before more is executed once they exceed this.
+    pub(super) fn output_limit(&self) -> usize {
+        if self.reactor.buffers.is_scarce() { SCARCE_OUTPUT_BYTES } else { OUTPUT_BYTES }
     }
 
     /// Sends some of the output from `sent` on; while the socket takes nothing, reads what the client sends.
@@ -176,18 +258,24 @@ impl Connection {
             if self.finished {
                 return Poll::Pending;
             }
-            if work.input.len() >= self.reactor.limits.query_bytes {
+            // Who may not read ahead looks again when the client takes something, or after LOOK.
+            if work.input.len() >= self.reactor.limits.query_bytes || self.reactor.buffers.is_scarce() {
                 return Poll::Pending;
             }
             let count = ready!(poll_receive(&mut *self.stream, &mut work.input, context))?;
             self.session.client.received_bytes.fetch_add(count as u64, Ordering::Relaxed);
+            self.session.client.query_bytes.store(work.input.len() as u64, Ordering::Relaxed);
             self.finished = count == 0;
+            self.share.hold(work.held_bytes());
         }
     }
 }
 
 /// Appends what the socket has to `input`; 0 at the end of the stream.
 fn poll_receive(stream: &mut dyn Stream, input: &mut Vec<u8>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-    input.reserve(READ_BYTES);
+    if input.capacity() - input.len() < READ_BYTES {
+        // Long buffers grow by an eighth: a half of 64 MB that nobody needs would be too much.
+        input.reserve_exact(READ_BYTES.max(input.len() / if input.len() < GENTLE_BYTES { 1 } else { 8 }));
+    }
     poll_read_buf(Pin::new(stream), context, input)
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::command::{CommandError, Finishing, Flags, Next, Planning, Resolved, SlowBatch, SlowLog, resolve};
 use crate::coordinator::Advanced;
 use crate::resp::{Reply, Scanned, Trust};
-use crate::server::connection::{Connection, Ended, OUTPUT_BYTES};
+use crate::server::connection::{Connection, Ended};
 use crate::server::work::{Entry, EntryStep, Work};
 use crate::session::ReplyMode;
 use crate::types::Args;
@@ -31,10 +31,16 @@ enum Gathered {
     Atomic(Resolved, std::ops::Range<usize>),
 }
 
+/// Whether a command's name is a line of HTTP: a web page may make a browser send one here, with commands in its body.
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"Host:")
+}
+
 impl Connection {
     /// Executes the next batch of the input and writes its replies; `false` if no request is complete.
     pub(super) async fn execute_next(&mut self, work: &mut Work) -> Result<bool, Ended> {
-        work.batch.clear(self.reactor.clock.wall_ms());
+        let now_ms = self.reactor.services.coordinator.replica().now_ms(self.reactor.clock.wall_ms());
+        work.batch.clear(now_ms);
         work.entries.clear();
         let started = self.reactor.clock.monotonic();
         let gathered = self.gather(work);
@@ -58,13 +64,19 @@ impl Connection {
         Ok(true)
     }
 
+    /// Drops the requests that were carried out; their bytes only once they are half of all, so that a long pipeline is
+    /// not moved once for each of its batches.
     fn drop_consumed(&mut self, work: &mut Work) {
+        if self.scanner.consumed() * 2 < work.input.len() {
+            return self.scanner.forget(&mut work.spans);
+        }
         let consumed = self.scanner.rebase(&mut work.spans);
         work.input.drain(..consumed);
     }
 
     /// Scans and plans requests until the batch is full or the input has no further complete one.
     fn gather(&mut self, work: &mut Work) -> Gathered {
+        let before = self.scanner.consumed();
         loop {
             let spans = match self.next_request(work) {
                 Some(Ok(spans)) => spans,
@@ -90,7 +102,7 @@ impl Connection {
                 break;
             }
             self.plan(work, spans, step);
-            let full = work.entries.len() >= BATCH_COMMANDS || self.scanner.consumed() >= BATCH_BYTES;
+            let full = work.entries.len() >= BATCH_COMMANDS || self.scanner.consumed() - before >= BATCH_BYTES;
             if full || !self.session.authenticated || self.session.closing {
                 break;
             }
@@ -124,13 +136,15 @@ impl Connection {
         let resolved = match resolve(args) {
             Ok(resolved) => resolved,
             Err(error) => {
+                self.session.closing |= is_http(args.get(0));
                 self.break_queue();
                 return EntryStep::Refuse(error, None);
             }
         };
         let flags = resolved.command.flags;
         if !self.session.authenticated && !flags.has(Flags::NO_AUTH) {
-            return EntryStep::Refuse(CommandError::text("NOAUTH Authentication required."), Some(resolved));
+            self.reactor.services.stats.count_rejected(resolved);
+            return EntryStep::Refuse(CommandError::text("NOAUTH Authentication required."), None);
         }
         if flags.has(Flags::NOT_QUEUED) {
             return EntryStep::Finish(resolved);
@@ -138,12 +152,13 @@ impl Connection {
         let Some(queue) = &mut self.session.queue else { return EntryStep::Finish(resolved) };
         if flags.has(Flags::NO_MULTI) {
             queue.broken = true;
-            let error = CommandError::text("ERR Command not allowed inside a transaction");
-            return EntryStep::Refuse(error, Some(resolved));
+            self.reactor.services.stats.count_rejected(resolved);
+            return EntryStep::Refuse(CommandError::text("ERR Command not allowed inside a transaction"), None);
         }
         if !queue.push(args) {
             queue.broken = true;
-            return EntryStep::Refuse(CommandError::text("ERR transaction queue is full"), Some(resolved));
+            self.reactor.services.stats.count_rejected(resolved);
+            return EntryStep::Refuse(CommandError::text("ERR transaction queue is full"), None);
         }
         self.session.note_transaction();
         EntryStep::Queued
@@ -183,7 +198,7 @@ impl Connection {
         let planned = work.batch.arena_bytes();
         for index in 0..work.entries.len() {
             self.run_entry(work, index).await?;
-            if work.output.len() > OUTPUT_BYTES {
+            if work.output.len() > self.output_limit() {
                 self.deliver(work).await?;
             }
             if work.batch.arena_bytes() > planned + ARENA_BYTES {
@@ -221,10 +236,14 @@ impl Connection {
             phase += 1;
             if matches!(self.session.reply_mode, ReplyMode::Off | ReplyMode::Skip) {
                 work.output.truncate(before);
-            } else if work.output.len() > OUTPUT_BYTES && before == 0 {
+            } else if work.output.len() > self.output_limit() && before == 0 {
                 self.deliver(work).await?;
                 delivered = true;
             }
+        }
+        if work.output.get(before) == Some(&b'-') {
+            let blamed = work.entries[index].step.command();
+            self.reactor.services.stats.count_error(&work.output[before..], blamed);
         }
         match self.session.reply_mode {
             ReplyMode::Off => work.output.truncate(before),
@@ -280,18 +299,11 @@ impl Connection {
     fn observe(&mut self, work: &Work, elapsed: std::time::Duration) {
         let client = &self.session.client;
         client.active_ms.store(work.batch.now_ms(), Ordering::Relaxed);
-        client.query_bytes.store(work.input.len() as u64, Ordering::Relaxed);
+        client.query_bytes.store(work.input.len().saturating_sub(self.scanner.consumed()) as u64, Ordering::Relaxed);
         client.reply_bytes.store(work.output.len() as u64, Ordering::Relaxed);
-        let commands = work.entries.len().max(1);
-        let share_us = (elapsed.as_nanos() as u64 / 1000) / commands as u64;
-        let stats = &self.reactor.services.stats;
-        for entry in &work.entries {
-            match &entry.step {
-                EntryStep::Finish(resolved) => stats.count(*resolved, share_us),
-                EntryStep::Refuse(_, Some(resolved)) => stats.count_failed(*resolved),
-                EntryStep::Refuse(_, None) | EntryStep::Queued => {}
-            }
-        }
+        let share_ns = elapsed.as_nanos() as u64 / work.entries.len().max(1) as u64;
+        let commands = work.entries.iter().filter_map(|entry| entry.step.command());
+        self.reactor.services.stats.count_batch(commands, share_ns);
         let tunables = self.reactor.services.admin.tunables();
         if SlowLog::is_slow(tunables, elapsed) {
             let slow = SlowBatch { client, now_ms: work.batch.now_ms(), elapsed };

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::command::Services;
 use crate::coordinator::CommitQueue;
 use crate::env::{Env, Listener, Reactors, Unattached};
+use crate::server::buffers::Buffers;
 use crate::server::connection::{Connection, ConnectionLimits, Reactor};
 use crate::server::work::WorkPool;
 use crate::session::{Client, Session};
@@ -51,15 +52,16 @@ impl Server {
     #[must_use]
     pub fn start(env: &Env, reactors: Arc<dyn Reactors>, services: Arc<Services>, options: &ServerOptions) -> Server {
         let signals: Vec<Arc<Notify>> = (0..reactors.count()).map(|_| Arc::default()).collect();
+        let buffers = Buffers::new(options.limits.query_bytes);
         let senders = signals.iter().enumerate().map(|(index, signal)| {
             let (sender, receiver) = mpsc::channel(HANDED_OUT);
             let (env, services, options) = (env.clone(), Arc::clone(&services), options.clone());
-            let signal = Arc::clone(signal);
+            let (signal, buffers) = (Arc::clone(signal), Arc::clone(&buffers));
             let make = move || -> crate::env::LocalFuture {
                 let engine = Arc::clone(services.coordinator.replica().engine());
                 let commit = CommitQueue::new(engine, options.durability, signal);
                 let (clock, limits, pool) = (env.clock, options.limits, WorkPool::default());
-                Box::pin(run_reactor(Rc::new(Reactor { services, clock, commit, pool, limits }), receiver))
+                Box::pin(run_reactor(Rc::new(Reactor { services, clock, commit, pool, limits, buffers }), receiver))
             };
             reactors.run(index, Box::new(make));
             sender

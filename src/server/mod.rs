@@ -6,13 +6,18 @@
 //! everything before it reads is served.
 //!
 //! Invariant: replies leave in the order of the commands, and only when everything they show is durable.
+//! Invariant: what all connections buffer is bounded together, whatever their clients send and do not read.
 //! Invariant: an idle connection holds no buffers: they come from its reactor's pool when bytes arrive.
 
 mod atomic;
+mod buffers;
 mod connection;
 mod execute;
+mod http;
 mod listener;
+mod scrape;
 mod work;
 
 pub use connection::ConnectionLimits;
+pub use http::Http;
 pub use listener::{Server, ServerOptions};

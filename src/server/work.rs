@@ -27,10 +27,21 @@ pub(super) struct Entry {
 pub(super) enum EntryStep {
     /// Let the command write its reply.
     Finish(Resolved),
-    /// Reply with this error; the command, if it is known, counts as rejected or failed.
+    /// Reply with this error, which planning the command has found, or which came before any command was known.
     Refuse(CommandError, Option<Resolved>),
     /// Reply `+QUEUED`.
     Queued,
+}
+
+impl EntryStep {
+    /// The command that was called.
+    pub(super) fn command(&self) -> Option<Resolved> {
+        match self {
+            EntryStep::Finish(resolved) => Some(*resolved),
+            EntryStep::Refuse(_, resolved) => *resolved,
+            EntryStep::Queued => None,
+        }
+    }
 }
 
 /// All buffers of one connection at work.
@@ -52,6 +63,11 @@ impl Work {
     /// Whether nothing is held that must be kept.
     pub(super) fn is_idle(&self) -> bool {
         self.input.is_empty() && self.output.is_empty()
+    }
+
+    /// Bytes that requests and replies take up.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.input.len() + self.output.capacity()
     }
 
     fn bytes(&self) -> usize {

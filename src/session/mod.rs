@@ -6,4 +6,4 @@ mod transaction;
 
 pub use registry::{Client, ClientId, KillFilter, Registry};
 pub use state::{ReplyMode, Session};
-pub use transaction::{Queue, Watched};
+pub use transaction::{Queue, WatchList, Watched};

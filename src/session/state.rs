@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::session::registry::Client;
-use crate::session::transaction::{Queue, Watched};
+use crate::session::transaction::{Queue, WatchList};
 use crate::types::Database;
 
 /// Which replies a connection wants (`CLIENT REPLY`).
@@ -36,7 +36,7 @@ pub struct Session {
     /// Commands queued since `MULTI`.
     pub queue: Option<Queue>,
     /// Keys that `EXEC` compares.
-    pub watched: Vec<Watched>,
+    pub watched: WatchList,
     /// Set by `QUIT` and by errors after which the connection is closed once the reply is sent.
     pub closing: bool,
 }
@@ -52,7 +52,7 @@ impl Session {
             authenticated,
             reply_mode: ReplyMode::On,
             queue: None,
-            watched: Vec::new(),
+            watched: WatchList::default(),
             closing: false,
         }
     }
@@ -82,7 +82,7 @@ impl Session {
     /// Drops the queue and the watched keys (`DISCARD`, the end of `EXEC`).
     pub fn discard(&mut self) {
         self.queue = None;
-        self.watched.clear();
+        self.watched = WatchList::default();
         self.note_transaction();
     }
 
@@ -90,6 +90,6 @@ impl Session {
     pub fn note_transaction(&self) {
         let queued = self.queue.as_ref().map_or(-1, |queue| queue.count() as i64);
         self.client.queued.store(queued, Ordering::Relaxed);
-        self.client.watched.store(self.watched.len() as u64, Ordering::Relaxed);
+        self.client.watched.store(self.watched.count() as u64, Ordering::Relaxed);
     }
 }

@@ -1,8 +1,13 @@
 //! The commands between `MULTI` and `EXEC`, and the keys that `WATCH` named.
+//!
+//! Invariant: both are bounded in bytes, whatever a client queues or watches.
 
+use std::collections::BTreeMap;
+
+use crate::replica::Fingerprint;
 use crate::types::{Args, Database, Span};
 
-/// Bytes of arguments that one queue may hold.
+/// Bytes that one queue may hold, those that keep its commands and arguments apart included.
 pub(super) const MAX_QUEUE_BYTES: usize = 64 << 20;
 
 /// Commands queued since `MULTI`, with their own copy of the arguments.
@@ -27,7 +32,9 @@ impl Queue {
     #[must_use]
     pub fn push(&mut self, args: Args<'_>) -> bool {
         let bytes: usize = args.iter().map(<[u8]>::len).sum();
-        if self.bytes.len() + bytes > MAX_QUEUE_BYTES {
+        let spans = (self.spans.len() + args.count()) * size_of::<Span>();
+        let ends = (self.ends.len() + 1) * size_of::<usize>();
+        if self.bytes.len() + bytes + spans + ends > MAX_QUEUE_BYTES {
             return false;
         }
         for arg in args.iter() {
@@ -53,16 +60,81 @@ pub struct Watched {
     pub database: Database,
     /// The key.
     pub key: Vec<u8>,
-    /// Hash of the record's live dots and context.
-    pub hash: u64,
-    /// Whether an unexpired value was there.
-    pub existed: bool,
+    /// Its record then.
+    pub seen: Fingerprint,
+}
+
+/// Bytes that one connection's watched keys may take.
+const MAX_WATCHED_BYTES: usize = 64 << 20;
+/// What a watched key takes beside its bytes.
+const WATCHED_BYTES: usize = 128;
+
+/// The keys that a connection watches, each as it was when it was named first.
+#[derive(Debug, Default)]
+pub struct WatchList {
+    keys: BTreeMap<(u8, Vec<u8>), Fingerprint>,
+    bytes: usize,
+}
+
+impl WatchList {
+    /// Adds a key unless it is watched already; `false` if there is no room for it.
+    #[must_use]
+    pub fn add(&mut self, watched: Watched) -> bool {
+        let bytes = watched.key.len() + WATCHED_BYTES;
+        if self.bytes + bytes > MAX_WATCHED_BYTES {
+            return self.keys.contains_key(&(watched.database.0, watched.key));
+        }
+        self.keys.entry((watched.database.0, watched.key)).or_insert_with(|| {
+            self.bytes += bytes;
+            watched.seen
+        });
+        true
+    }
+
+    /// Number of keys.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Forgets all keys, and returns them.
+    pub fn take(&mut self) -> Vec<Watched> {
+        self.bytes = 0;
+        let keys = std::mem::take(&mut self.keys).into_iter();
+        keys.map(|((database, key), seen)| Watched { database: Database(database), key, seen }).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Queue;
-    use crate::types::{Args, Span};
+    use super::{Queue, WatchList, Watched};
+    use crate::causality::Time;
+    use crate::replica::Fingerprint;
+    use crate::types::{Args, Database, Span};
+
+    #[test]
+    fn a_key_is_watched_as_it_was_first_and_all_are_bounded() {
+        let mut list = WatchList::default();
+        let watched = |key: Vec<u8>, hash| Watched {
+            database: Database(0),
+            key,
+            seen: Fingerprint { hash, newest: Time::from_ms(1) },
+        };
+        assert!(list.add(watched(b"a".to_vec(), 1)) && list.add(watched(b"a".to_vec(), 2)));
+        assert_eq!(list.count(), 1);
+        let taken = (0..100_u8).take_while(|&index| list.add(watched(vec![index; 1 << 20], 1))).count();
+        assert_eq!(taken, 63, "of 1 MB each");
+        assert!(list.add(watched(vec![0; 1 << 20], 3)), "it is watched already");
+        assert_eq!(list.take().first().map(|watched| watched.seen.hash), Some(1));
+        assert!(list.count() == 0 && list.add(watched(vec![99; 1 << 20], 1)));
+    }
+
+    #[test]
+    fn empty_arguments_fill_a_queue_too() {
+        let (mut queue, empty) = (Queue::default(), vec![Span::default(); 1 << 20]);
+        let taken = (0..100).take_while(|_| queue.push(Args::new(b"", &empty))).count();
+        assert_eq!(taken, 7, "of 8 MB each");
+    }
 
     #[test]
     fn queued_commands_keep_their_own_bytes() {

@@ -57,6 +57,12 @@ impl Fetched {
     pub fn key(&self) -> &[u8] {
         &self.key
     }
+
+    /// Length of the record that was there.
+    #[must_use]
+    pub fn value_bytes(&self) -> usize {
+        self.value.as_ref().map_or(0, Vec::len)
+    }
 }
 
 /// A range of keys.

@@ -47,7 +47,7 @@ struct Staged {
 }
 
 impl Engine {
-    /// Locks `keys`, if all of them can be read without waiting.
+    /// Locks `keys`, if all of them can be read without waiting; `fetched` is sorted, as [`Engine::fetch`] gives it.
     ///
     /// # Errors
     /// As [`Engine::update`].
@@ -74,7 +74,8 @@ impl Engine {
         for key in sorted {
             let mut table_record = None;
             if transaction.shard(key).look(&Probe::new(key)).record.is_none() {
-                let of_key = fetched.iter().find(|fetched| fetched.key() == key);
+                let of_key = fetched.binary_search_by(|fetched| fetched.key().cmp(key));
+                let of_key = of_key.ok().and_then(|index| fetched.get(index));
                 match shared.consult(key, of_key)?.record() {
                     Some(record) => table_record = record.map(<[u8]>::to_vec),
                     None => return Ok(Begin::Cold),

@@ -1,71 +1,11 @@
 //! Power is lost, or the process killed, during every change of the disk: what comes back is the state after some piece of
 //! work, not before the last one that was durable; counters are those of that state.
 
-use std::collections::BTreeSet;
-
-use annulus::env::memory::MemoryMachine;
+use annulus::env::memory::{MemoryMachine, Survival};
 use annulus::storage::{Durability, Engine, Options};
-use annulus::types::Stamp;
 
-use crate::history::{Dice, Work, keys};
-use crate::store::{State, check, check_counters, contents, open, options};
-
-/// What a life leaves behind: the states it went through, and the first that may come back.
-struct Life {
-    states: Vec<State>,
-    durable: usize,
-}
-
-impl Life {
-    fn new(state: State) -> Self {
-        Life { states: vec![state], durable: 0 }
-    }
-
-    /// Works until the disk dies or the work is done.
-    fn run(&mut self, machine: &MemoryMachine, engine: &Engine, dice: &mut Dice, rounds: usize) {
-        let mut stamps = Vec::new();
-        for _ in 0..rounds {
-            let work = Work::draw(dice);
-            let mut next = self.states.last().expect("there is a first").clone();
-            work.apply(&mut next);
-            let before = engine.appended();
-            let done = work.run(machine, engine);
-            // Work that failed may still have taken effect.
-            if done.is_ok() || engine.appended() > before {
-                self.states.push(next);
-                stamps.push(if done.is_ok() { engine.appended() } else { Stamp(u64::MAX) });
-            }
-            let durable = engine.durable();
-            self.durable = stamps.iter().take_while(|stamp| **stamp <= durable).count().max(self.durable);
-            if matches!(work, Work::Drop(..)) && done.is_ok() {
-                self.durable = self.states.len() - 1;
-            }
-            if machine.disk.is_dead() || done.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// The state that came back is one of those that may.
-    fn judge(&self, engine: &Engine, what: &str) -> State {
-        let found = contents(engine, 50).unwrap_or_else(|error| panic!("{what}: {error}"));
-        let allowed = &self.states[self.durable..];
-        let nearest = allowed.iter().map(|state| difference(state, &found)).min_by_key(|(count, _)| *count);
-        if let Some((1.., example)) = nearest {
-            panic!("{what}: none of the {} states that may come back; the nearest differs by {example}", allowed.len());
-        }
-        check_counters(engine, &found);
-        found
-    }
-}
-
-/// How many records differ, and the first of them.
-fn difference(wanted: &State, found: &State) -> (usize, String) {
-    let all: BTreeSet<_> = wanted.keys().chain(found.keys()).collect();
-    let differing: Vec<_> = all.into_iter().filter(|key| wanted.get(*key) != found.get(*key)).collect();
-    let first = differing.first().map(|key| (key, wanted.get(*key).map(Vec::len), found.get(*key).map(Vec::len)));
-    (differing.len(), format!("{} records, the first (key, wanted length, found) {first:?}", differing.len()))
-}
+use crate::history::{Dice, Life, keys};
+use crate::store::{State, check, open, options, put, record};
 
 fn machine_with(seed: u64, options: &Options, dice: &mut Dice) -> (MemoryMachine, State) {
     let machine = MemoryMachine::new(seed);
@@ -110,7 +50,7 @@ fn crash_at(seed: u64, at: u64, options: &Options) -> bool {
     // And it goes on from there.
     let mut life = Life::new(state);
     life.run(&machine, &engine, &mut dice, 30);
-    check(&engine, life.states.last().expect("there is a last state"), keys());
+    check(&engine, life.last(), keys());
     died
 }
 
@@ -125,4 +65,45 @@ fn after_power_loss_at_any_change_the_state_is_a_recent_one() {
         }
         assert!(at > 100, "the history is too short: {at} changes");
     }
+}
+
+#[test]
+fn after_a_kill_all_that_was_handed_over_is_there() {
+    for durability in [Durability::Sync, Durability::EverySec, Durability::None] {
+        let options = options(durability);
+        let mut dice = Dice::new(9);
+        let mut machine = MemoryMachine::new(9);
+        let mut state = State::new();
+        for life_number in 0..25 {
+            let engine = open(&machine, &options).unwrap();
+            let mut life = Life::new(state);
+            let rounds = dice.roll(60) as usize;
+            life.run(&machine, &engine, &mut dice, rounds);
+            drop(engine);
+            machine = machine.kill();
+            let engine = open(&machine, &options).unwrap();
+            state = life.judge(&engine, &format!("{durability:?}, life {life_number}"));
+            drop(engine);
+            machine = machine.kill();
+        }
+    }
+}
+
+#[test]
+fn a_sync_covers_the_segments_before_the_last_too() {
+    let mut options = options(Durability::Sync);
+    options.log_buffer_bytes = 1 << 20;
+    let machine = MemoryMachine::new(4);
+    let engine = open(&machine, &options).unwrap();
+    machine.pool.run_until_idle();
+    let records: State = keys().map(|key| (key, record(1, &[7; 60]))).collect();
+    for (key, record) in &records {
+        put(&machine, &engine, (key, record)).unwrap();
+    }
+    assert_eq!(engine.stats().frozen_memtables, 1, "the records lie in two segments");
+    engine.sync_to(engine.appended()).unwrap();
+    drop(engine);
+    let mut after = MemoryMachine::new(5);
+    after.disk = machine.disk.crash_with(Survival::Nothing);
+    check(&open(&after, &options).unwrap(), &records, keys());
 }

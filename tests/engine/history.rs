@@ -1,10 +1,12 @@
 //! Random work whose every intermediate state is known.
 
+use std::collections::BTreeSet;
+
 use annulus::env::memory::MemoryMachine;
 use annulus::storage::{Engine, Error, ScanRange};
 use annulus::types::Stamp;
 
-use crate::store::{State, key, put, put_all, record};
+use crate::store::{State, check_counters, contents, key, put, put_all, record};
 
 /// Keys that histories use.
 pub(crate) const KEYS: u16 = 60;
@@ -81,7 +83,7 @@ impl Work {
             },
             Work::Drop(from, to) => {
                 let range = ScanRange { from: from.clone(), to: to.clone() };
-                engine.drop_ranges(&[range], &mut || true).map(|_| engine.appended())
+                engine.drop_ranges(&mut || vec![range.clone()]).map(|_| engine.appended())
             }
             Work::Freeze => engine.freeze().map(|()| engine.appended()),
             Work::Sync => engine.sync_to(engine.appended()).map(|()| engine.appended()),
@@ -104,4 +106,75 @@ fn draw_record(dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
 /// All keys that histories use.
 pub(crate) fn keys() -> impl Iterator<Item = Vec<u8>> {
     (0..KEYS).map(key)
+}
+
+/// What a life leaves behind: the states it went through, and the first that may come back.
+pub(crate) struct Life {
+    /// The state after each piece of work.
+    pub(crate) states: Vec<State>,
+    durable: usize,
+    /// Ended by this error.
+    pub(crate) error: Option<Error>,
+}
+
+impl Life {
+    pub(crate) fn new(state: State) -> Self {
+        Life { states: vec![state], durable: 0, error: None }
+    }
+
+    /// Works until the disk dies or the work is done.
+    pub(crate) fn run(&mut self, machine: &MemoryMachine, engine: &Engine, dice: &mut Dice, rounds: usize) {
+        let mut stamps = Vec::new();
+        for _ in 0..rounds {
+            let work = Work::draw(dice);
+            let mut next = self.last().clone();
+            work.apply(&mut next);
+            let before = engine.appended();
+            let done = work.run(machine, engine);
+            // Work that failed may still have taken effect.
+            if done.is_ok() || engine.appended() > before {
+                self.states.push(next);
+                stamps.push(if done.is_ok() { engine.appended() } else { Stamp(u64::MAX) });
+            }
+            let durable = engine.durable();
+            self.durable = stamps.iter().take_while(|stamp| **stamp <= durable).count().max(self.durable);
+            if matches!(work, Work::Drop(..)) && done.is_ok() {
+                self.durable = self.states.len() - 1;
+            }
+            self.error = done.err();
+            if machine.disk.is_dead() || self.error.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// All work so far is durable.
+    pub(crate) fn settle(&mut self) {
+        self.durable = self.states.len() - 1;
+    }
+
+    /// The state after the last work.
+    pub(crate) fn last(&self) -> &State {
+        self.states.last().expect("there is a first")
+    }
+
+    /// The state that came back is one of those that may.
+    pub(crate) fn judge(&self, engine: &Engine, what: &str) -> State {
+        let found = contents(engine, 50).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let allowed = &self.states[self.durable..];
+        let nearest = allowed.iter().map(|state| difference(state, &found)).min_by_key(|(count, _)| *count);
+        if let Some((1.., example)) = nearest {
+            panic!("{what}: none of the {} states that may come back; the nearest differs by {example}", allowed.len());
+        }
+        check_counters(engine, &found);
+        found
+    }
+}
+
+/// How many records differ, and the first of them.
+fn difference(wanted: &State, found: &State) -> (usize, String) {
+    let all: BTreeSet<_> = wanted.keys().chain(found.keys()).collect();
+    let differing: Vec<_> = all.into_iter().filter(|key| wanted.get(*key) != found.get(*key)).collect();
+    let first = differing.first().map(|key| (key, wanted.get(*key).map(Vec::len), found.get(*key).map(Vec::len)));
+    (differing.len(), format!("{} records, the first (key, wanted length, found) {first:?}", differing.len()))
 }

@@ -4,6 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod crash;
+mod damage;
+mod failure;
 mod history;
 mod model;
 mod store;
+mod threads;

@@ -93,17 +93,18 @@ pub(crate) fn put(machine: &MemoryMachine, engine: &Engine, (key, new): (&[u8], 
         match engine.update(key, fetched.first(), &mut write(new))? {
             Update::Done(stamp) => return Ok(stamp),
             Update::Cold => fetched = engine.fetch(&mut vec![key.to_vec()])?,
-            Update::Stalled => wait(machine),
+            Update::Stalled => assert!(wait(machine), "a stalled engine has work to do"),
         }
     }
 }
 
-/// Lets driven work go on, and time if nothing is due.
-pub(crate) fn wait(machine: &MemoryMachine) {
+/// Lets driven work go on, and time if nothing is due; `false` if nothing will ever be due.
+pub(crate) fn wait(machine: &MemoryMachine) -> bool {
     if !machine.pool.step() {
-        let due = machine.pool.next_due().expect("a stalled engine has work to do");
+        let Some(due) = machine.pool.next_due() else { return false };
         machine.clock.advance(due.saturating_sub(machine.env().clock.monotonic()));
     }
+    true
 }
 
 pub(crate) fn begin<'a>(machine: &MemoryMachine, engine: &'a Engine, keys: &[&[u8]]) -> Result<Transaction<'a>, Error> {
@@ -112,7 +113,7 @@ pub(crate) fn begin<'a>(machine: &MemoryMachine, engine: &'a Engine, keys: &[&[u
         match engine.begin(keys, &fetched)? {
             Begin::Ready(transaction) => return Ok(transaction),
             Begin::Cold => fetched = engine.fetch(&mut keys.iter().map(|key| key.to_vec()).collect())?,
-            Begin::Stalled => wait(machine),
+            Begin::Stalled => assert!(wait(machine), "a stalled engine has work to do"),
         }
     }
 }

@@ -79,7 +79,7 @@ fn check_record(bytes: &[u8]) {
     let mut written = Vec::new();
     merged.plan.encode(&mut written);
     assert_eq!(written, bytes, "merging is idempotent");
-    let _ = (record.winner(0), record.earliest_expiry(), record.fingerprint(), record.presence());
+    let _ = (record.winner(0), record.earliest_expiry(), record.fingerprint(0), record.presence());
     assert!(record.versions().all(|version| record.covers(version.dot)));
 }
 

@@ -5,8 +5,18 @@
 
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a client has real sockets, files and time")]
 
+mod administration;
+mod bitmaps;
+mod command_line;
 mod dump;
+mod durability;
 mod expiry;
+mod hostile;
 mod keys;
+mod numbers;
 mod pages;
+mod process;
+mod ranges;
 mod server;
+mod several;
+mod strings;

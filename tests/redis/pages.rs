@@ -66,7 +66,7 @@ fn patterns_list_keys() {
 
 #[test]
 fn too_many_keys_are_refused() {
-    Server::start_with(&["--keys-reply-max", "2"]).connect().check(&[
+    Server::with(&["--keys-reply-max", "2"]).connect().check(&[
         ("MSET a 1 b 2 {a} 3", "+OK\r\n"),
         ("KEYS *", "-ERR more than 2 keys (keys-reply-max); use SCAN\r\n"),
         ("KEYS b*", "*1\r\n$1\r\nb\r\n"),

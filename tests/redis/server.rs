@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long anything may take before the test fails.
@@ -15,52 +17,96 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A running node, killed when it is dropped.
 pub(crate) struct Server {
     process: Child,
-    port: u16,
+    ports: [u16; 3],
     directory: TempDir,
 }
 
 impl Server {
     /// Founds a node and waits until it answers.
     pub(crate) fn start() -> Server {
-        Server::start_with(&[])
+        Server::with(&[])
     }
 
-    /// The same, with further flags.
-    pub(crate) fn start_with(flags: &[&str]) -> Server {
+    /// Founds a node with more flags and waits until it answers.
+    pub(crate) fn with(flags: &[&str]) -> Server {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let ports = free_ports();
-        let [address, peer, http] = ports.map(|port| format!("127.0.0.1:{port}"));
-        let log = std::fs::File::create(directory.path().join("log")).expect("a new file");
-        let process = Command::new(env!("CARGO_BIN_EXE_annulus"))
-            .args(["serve", "--found", "--listen", &address, "--peer-listen", &peer, "--http-listen", &http])
-            .arg("--data")
-            .arg(directory.path().join("data"))
-            .args(["--durability", "none"])
-            .args(flags)
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("the program was built");
-        let mut server = Server { process, port: ports[0], directory };
-        server.wait_until_it_listens();
+        let process = launch(&directory, ports, &[&["--found"], flags].concat());
+        let mut server = Server { process, ports, directory };
+        server.wait_until_it_answers();
         server
     }
 
-    fn wait_until_it_listens(&mut self) {
+    /// Starts the node again that has ended.
+    pub(crate) fn start_again(&mut self, flags: &[&str]) {
+        self.process = launch(&self.directory, self.ports, flags);
+        self.wait_until_it_answers();
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.process.id() as i32).expect("a child has a number");
+        kill_process(pid, signal).expect("a child of this process");
+    }
+
+    /// Waits until the process has ended: its exit code, and what it has logged in this run.
+    pub(crate) fn wait_until_it_ends(&mut self) -> (Option<i32>, String) {
         let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        loop {
+            if let Some(status) = self.process.try_wait().expect("a child of this process") {
+                return (status.code(), self.log());
+            }
+            assert!(Instant::now() < deadline, "the server does not end: {}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The data directory.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// The client port.
+    pub(crate) fn port(&self) -> u16 {
+        self.ports[0]
+    }
+
+    /// Whole answer to `GET path` on the HTTP port.
+    pub(crate) fn http(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.ports[2])).expect("the HTTP port listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a duration above zero");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("the server reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the server answers in time");
+        answer
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    fn wait_until_it_answers(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.answers() {
             let ended = self.process.try_wait().expect("a child of this process");
             if ended.is_some() || Instant::now() > deadline {
-                let log = std::fs::read_to_string(self.directory.path().join("log"));
-                panic!("the server does not listen: {ended:?} {}", log.unwrap_or_default());
+                panic!("the server does not answer: {ended:?} {}", self.log());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
+    /// Whether it serves: the port alone takes connections before the data is open.
+    fn answers(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port())) else { return false };
+        stream.set_read_timeout(Some(PATIENCE)).expect("a duration above zero");
+        stream.write_all(b"PING\r\n").is_ok() && stream.read(&mut [0]).is_ok_and(|count| count > 0)
+    }
+
     /// A new connection.
     pub(crate) fn connect(&self) -> Connection {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
+        let stream = TcpStream::connect(("127.0.0.1", self.port())).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a duration above zero");
         Connection { stream, received: Vec::new() }
     }
@@ -72,6 +118,21 @@ impl Drop for Server {
         drop(self.process.kill());
         drop(self.process.wait());
     }
+}
+
+fn launch(directory: &TempDir, ports: [u16; 3], flags: &[&str]) -> Child {
+    let [address, peer, http] = ports.map(|port| format!("127.0.0.1:{port}"));
+    let log = std::fs::File::create(directory.path().join("log")).expect("a new file");
+    Command::new(env!("CARGO_BIN_EXE_annulus"))
+        .args(["serve", "--listen", &address, "--peer-listen", &peer, "--http-listen", &http])
+        .arg("--data")
+        .arg(directory.path().join("data"))
+        .args(if flags.contains(&"--durability") { &[][..] } else { &["--durability", "none"] })
+        .args(flags)
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("the program was built")
 }
 
 /// Ports that were free a moment ago, and that no other test of this process got.
@@ -98,6 +159,12 @@ pub(crate) struct Connection {
 impl Connection {
     /// Sends a command and answers the raw reply.
     pub(crate) fn call(&mut self, words: &[&[u8]]) -> Vec<u8> {
+        self.send(words);
+        self.reply()
+    }
+
+    /// Sends a command; its reply, if it has one, is left for [`Connection::reply`].
+    pub(crate) fn send(&mut self, words: &[&[u8]]) {
         let mut request = format!("*{}\r\n", words.len()).into_bytes();
         for word in words {
             request.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
@@ -105,7 +172,24 @@ impl Connection {
             request.extend_from_slice(b"\r\n");
         }
         self.stream.write_all(&request).expect("the server reads");
-        self.reply()
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the server reads");
+    }
+
+    /// Sends as much of `bytes` as the server takes before it has not read for a while.
+    pub(crate) fn send_what_is_taken(&self, bytes: &[u8]) {
+        self.stream.set_write_timeout(Some(Duration::from_millis(500))).expect("a duration above zero");
+        // What is not taken is what the test is about.
+        drop((&self.stream).write_all(bytes));
+    }
+
+    /// Waits until the server closes the connection.
+    pub(crate) fn read_to_the_end(&mut self) {
+        // A reset is an end too.
+        drop(self.stream.read_to_end(&mut self.received));
     }
 
     /// Sends the words of a line as a command; `''` stands for the empty word. The raw reply as text.
@@ -131,7 +215,22 @@ impl Connection {
         digits.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("{line}: {reply:?} is no number"))
     }
 
-    fn reply(&mut self) -> Vec<u8> {
+    /// Whether the server has closed the connection; waits for it.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        matches!(self.stream.read(&mut [0]), Ok(0) | Err(_))
+    }
+
+    /// Sends a line again and again until it is answered with that number.
+    #[track_caller]
+    pub(crate) fn until(&mut self, line: &str, number: i64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.number(line) != number {
+            assert!(Instant::now() < deadline, "{line} is never answered with {number}");
+        }
+    }
+
+    /// The next reply, raw.
+    pub(crate) fn reply(&mut self) -> Vec<u8> {
         loop {
             if let Some(end) = reply_end(&self.received) {
                 return self.received.drain(..end).collect();

@@ -96,13 +96,15 @@ impl Committer {
         let log = &self.shared.log;
         let now = self.shared.env.clock.monotonic();
         let wanted = if now < self.linger_until { (self.group * 9 / 10).max(1) } else { 1 };
-        self.shared.commit_target.store(self.committed + wanted, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        let pending = log.records() - self.committed;
+        let mut pending = self.pending_with_target(wanted);
+        if pending == 0 {
+            // No timer runs while idle, so the very next record has to wake this thread, linger or not.
+            pending = self.pending_with_target(1);
+        }
         if pending == 0 {
             return Step::Idle;
         }
-        if pending < wanted {
+        if pending < wanted && self.pending_with_target(wanted) < wanted {
             return Step::After(self.linger_until - now);
         }
         // Nobody needs to wake a thread that will look by itself.
@@ -116,6 +118,13 @@ impl Committer {
         self.committed = records;
         self.linger_until = done + ((done - now) / 4).min(LINGER_LIMIT);
         Step::Again
+    }
+
+    /// Asks to be woken once `wanted` records are pending, and tells how many are.
+    fn pending_with_target(&self, wanted: u64) -> u64 {
+        self.shared.commit_target.store(self.committed + wanted, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        self.shared.log.records() - self.committed
     }
 
     fn interval_step(&mut self) -> Step {

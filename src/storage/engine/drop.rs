@@ -1,6 +1,7 @@
 //! `drop_ranges`: everything in some ranges goes at once, without time per key.
 //!
-//! 1. writes to the shards of the ranges wait (`Stalled`), and the caller's gate decides, with no write under way;
+//! 1. all writes wait (`Stalled`), in other ranges too, and the caller's gate decides, with no write under way: what it
+//!    decides is known to every later write, and no write that began before can still end after it;
 //! 2. a marker takes a position in the log: the drop's stamp; the log is synced up to it, so that no later record can get a
 //!    stamp below it after a crash;
 //! 3. the manifest names all drops in one edit, durably;
@@ -9,7 +10,6 @@
 //! Invariant: until step 3 nothing has changed; after it, replay and tables know the drop. A write that saw a range empty
 //! is therefore never durable without the drop.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::storage::draft::ScanRange;
@@ -19,26 +19,26 @@ use crate::storage::memtable::Shard;
 use crate::storage::tables::RangeDrop;
 use crate::types::Stamp;
 
-/// Asked once while no write to the ranges is under way: whether they are to be dropped.
-pub type Gate<'a> = &'a mut dyn FnMut() -> bool;
+/// Asked once while no write is under way: which ranges are to be dropped, each a union of whole (slot, database) runs.
+pub type Gate<'a> = &'a mut dyn FnMut() -> Vec<ScanRange>;
 
 impl Engine {
-    /// Drops everything in `ranges`, each a union of whole (slot, database) runs, that was appended before, and zeroes
-    /// the counters, if `gate` says so; whether it did. Durable on return. May wait: only on the pool.
+    /// Drops everything that was appended before in the ranges that `gate` says, and zeroes their counters. Durable on
+    /// return. May wait: only on the pool.
     ///
     /// # Errors
     /// The disk is full or failed; nothing was dropped unless writing has ended for good.
-    pub fn drop_ranges(&self, ranges: &[ScanRange], gate: Gate<'_>) -> Result<bool, Error> {
+    pub fn drop_ranges(&self, gate: Gate<'_>) -> Result<(), Error> {
         let shared = &*self.shared;
         let _one = shared.dropping.lock();
         if let Some(refusal) = shared.log.refusal() {
             return Err(refusal);
         }
-        let shards: BTreeSet<usize> = ranges.iter().flat_map(|range| shared.shards_of(range)).collect();
-        shards.iter().for_each(|index| shared.shard(*index).lock().set_dropping(true));
-        let done = if gate() { shared.drop_durably(ranges).map(Some) } else { Ok(None) };
-        for index in shards {
-            let mut shard = shared.shard(index).lock();
+        shared.shards.iter().for_each(|shard| shard.0.lock().set_dropping(true));
+        let ranges = gate();
+        let done = if ranges.is_empty() { Ok(None) } else { shared.drop_durably(&ranges).map(Some) };
+        for (index, shard) in shared.shards.iter().enumerate() {
+            let mut shard = shard.0.lock();
             let gone = done.as_ref().ok().and_then(Option::as_ref).map(|(drops, generation)| {
                 // What is of finished generations is frozen, so that their saved tallies do not know the drop.
                 shard.rotate(*generation);
@@ -54,7 +54,7 @@ impl Engine {
             std::mem::drop(shard);
             std::mem::drop(gone);
         }
-        done.map(|done| done.is_some())
+        done.map(|_| ())
     }
 }
 

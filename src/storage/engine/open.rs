@@ -168,8 +168,12 @@ impl Memory {
         Ok((memory, replayed))
     }
 
+    fn index_of(&self, key: &[u8]) -> usize {
+        (usize::from(Head::of(key).slot) >> self.slot_shift).min(self.shards.len() - 1)
+    }
+
     fn shard_of(&mut self, key: &[u8]) -> &mut Shard {
-        let index = (usize::from(Head::of(key).slot) >> self.slot_shift).min(self.shards.len() - 1);
+        let index = self.index_of(key);
         &mut self.shards[index]
     }
 
@@ -188,7 +192,8 @@ impl Memory {
 
     fn apply_drop(&mut self, drop: RangeDrop) {
         let drop = Arc::new(drop);
-        for shard in &mut self.shards {
+        let shards = self.index_of(&drop.from)..=self.index_of(&drop.to);
+        for shard in self.shards.get_mut(shards).unwrap_or_default() {
             shard.tally_mut().zero(&drop.from, &drop.to);
             let gone = shard.apply_drop(&drop);
             self.bytes -= gone.iter().map(Entry::footprint).sum::<u64>();

@@ -163,12 +163,17 @@ impl Replay<'_> {
 
     /// Fails if a later frame proves that what is missing at `offset` was on stable storage.
     fn judge_break(&self, file: &mut Window, offset: u64, later: &[u64]) -> Result<(), Error> {
-        let mut durable = file.newest_durable(offset, self.expected)?;
+        let here = file.newest_durable(offset, self.expected)?;
+        if offset == 0 && here.is_some() {
+            // It was durable before the first frame was written.
+            return Err(Error::corrupt(&file.path, 0, "the header of a segment with frames makes no sense"));
+        }
+        let mut durable = here;
         for generation in later {
             let mut file = Window::open(self.disk, segment_path(self.dir, *generation))?;
             durable = durable.max(file.newest_durable(SEGMENT_HEADER as u64, self.expected)?);
         }
-        if durable > self.expected {
+        if durable > Some(self.expected) {
             return Err(Error::corrupt(&file.path, offset, "a frame of the log that was durable cannot be read"));
         }
         Ok(())
@@ -265,8 +270,8 @@ impl Window {
     }
 
     /// The greatest `durable_before` of any sound frame from `offset` on that lies behind the stamp `expected`.
-    fn newest_durable(&mut self, offset: u64, expected: u64) -> Result<u64, Error> {
-        let mut durable = 0;
+    fn newest_durable(&mut self, offset: u64, expected: u64) -> Result<Option<u64>, Error> {
+        let mut durable = None;
         let mut offset = offset.next_multiple_of(FRAME_ALIGN as u64);
         while offset < self.len {
             let limit = expected.saturating_add(u64::from(u32::MAX) << 8);
@@ -275,7 +280,7 @@ impl Window {
                 .filter(|head| head.first >= expected && head.first < limit && head.durable_before <= head.first);
             match plausible {
                 Some(head) if self.sound(offset, &head)? => {
-                    durable = durable.max(head.durable_before);
+                    durable = durable.max(Some(head.durable_before));
                     offset += head.stride() as u64;
                 }
                 _ => offset += FRAME_ALIGN as u64,

@@ -139,9 +139,11 @@ impl ManifestFile {
         }
     }
 
+    /// Ends appending for good. No space is no longer something to wait for then: the edit may be in the file.
     fn fail(&mut self, error: Error) -> Error {
-        self.failure = Some(error.to_string());
-        error
+        let reason = error.to_string();
+        self.failure = Some(reason.clone());
+        if matches!(error, Error::Full { .. }) { Error::Poisoned { reason } } else { error }
     }
 }
 

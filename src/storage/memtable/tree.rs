@@ -1,9 +1,11 @@
-//! One shard's entries of one generation in key order: leaves of at most 64 entries behind a sorted directory.
+//! One shard's entries of one generation in key order: leaves of at most 32 entries behind a sorted directory.
 //!
-//! Keys are compared by their first 8 bytes, kept beside each other per leaf, and only on a tie by the bytes of the entry:
-//! a probe touches a few cache lines and one entry. Entries are replaced in place and never removed one by one, so that
-//! neither inner nodes nor rebalancing are needed. A `BTreeSet` would find an entry but not let it be replaced without a
-//! second probe; a `BTreeMap` would need one allocation for the key and one for the value.
+//! Keys are compared by their first 8 bytes, and only on a tie by the bytes of the entry. What a probe of a large memtable
+//! costs is the cache lines that it must wait for one after the other: one of the directory, those of a leaf's prefixes,
+//! which are counted through and not bisected so that they are fetched together, one of the entry, and the entry's bytes.
+//! Entries are replaced in place and never removed one by one, so that neither inner nodes nor rebalancing are needed. A
+//! `BTreeSet` would find an entry but not let it be replaced without a second probe; a `BTreeMap` would need one allocation
+//! for the key and one for the value.
 //!
 //! Invariant: leaves are never empty; the directory holds the prefix of each leaf's first entry.
 //! Left out: locks, and which generation the entries belong to.
@@ -11,8 +13,8 @@
 use crate::codec::{Reader, put_bytes, varint_len};
 use crate::types::Stamp;
 
-/// Entries at which a leaf is split.
-const LEAF_ENTRIES: usize = 64;
+/// Entries that a leaf has room for.
+const LEAF_ENTRIES: usize = 32;
 
 /// Memory of an entry besides its bytes: prefix, box, stamp, slack of leaves and allocator.
 pub(crate) const ENTRY_OVERHEAD: u64 = 64;
@@ -129,17 +131,62 @@ pub(crate) enum Found {
     Not(Place),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Leaf {
-    prefixes: Vec<u64>,
-    entries: Vec<Entry>,
+    count: usize,
+    prefixes: [u64; LEAF_ENTRIES],
+    entries: [Option<Entry>; LEAF_ENTRIES],
+}
+
+/// A leaf in the directory.
+#[derive(Debug)]
+struct Listed {
+    first: u64,
+    leaf: Box<Leaf>,
 }
 
 /// Entries in key order.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
-    firsts: Vec<u64>,
-    leaves: Vec<Leaf>,
+    leaves: Vec<Listed>,
+}
+
+impl Leaf {
+    fn new() -> Box<Self> {
+        Box::new(Leaf { count: 0, prefixes: [0; LEAF_ENTRIES], entries: [const { None }; LEAF_ENTRIES] })
+    }
+
+    #[inline]
+    fn prefixes(&self) -> &[u64] {
+        &self.prefixes[..self.count]
+    }
+
+    #[inline]
+    fn get(&self, index: usize) -> Option<&Entry> {
+        self.entries.get(index)?.as_ref()
+    }
+
+    fn is_before(&self, index: usize, key: &[u8]) -> bool {
+        self.get(index).is_some_and(|entry| entry.key() < key)
+    }
+
+    fn insert(&mut self, index: usize, prefix: u64, entry: Entry) {
+        self.prefixes.copy_within(index..self.count, index + 1);
+        self.prefixes[index] = prefix;
+        self.entries[index..=self.count].rotate_right(1);
+        self.entries[index] = Some(entry);
+        self.count += 1;
+    }
+
+    /// Moves the entries from `keep` on into a leaf of their own.
+    fn split(&mut self, keep: usize) -> Box<Leaf> {
+        let mut right = Leaf::new();
+        right.count = self.count - keep;
+        right.prefixes[..right.count].copy_from_slice(&self.prefixes[keep..self.count]);
+        right.entries[..right.count].swap_with_slice(&mut self.entries[keep..self.count]);
+        self.count = keep;
+        right
+    }
 }
 
 impl Tree {
@@ -150,21 +197,30 @@ impl Tree {
     /// Searches a key.
     #[inline]
     pub(crate) fn find(&self, probe: &Probe<'_>) -> Found {
-        let mut leaf = self.firsts.partition_point(|first| *first < probe.prefix);
-        if self.firsts.get(leaf) == Some(&probe.prefix) {
-            let ties = self.firsts[leaf..].partition_point(|first| *first == probe.prefix);
-            leaf += self.leaves[leaf..leaf + ties].partition_point(|leaf| leaf.entries[0].key() <= probe.key);
+        let mut place = self.leaves.partition_point(|listed| listed.first < probe.prefix);
+        if self.leaves.get(place).is_some_and(|listed| listed.first == probe.prefix) {
+            place += self.tied_leaves(place, probe);
         }
-        let leaf = leaf.saturating_sub(1);
-        let Some(Leaf { prefixes, entries }) = self.leaves.get(leaf) else {
+        let place = place.saturating_sub(1);
+        let Some(Listed { leaf, .. }) = self.leaves.get(place) else {
             return Found::Not(Place { leaf: 0, index: 0 });
         };
-        let mut index = prefixes.partition_point(|prefix| *prefix < probe.prefix);
-        let ties = prefixes[index..].partition_point(|prefix| *prefix == probe.prefix);
-        let searched = entries[index..index + ties].binary_search_by(|entry| entry.key().cmp(probe.key));
-        index += searched.unwrap_or_else(|index| index);
-        let place = Place { leaf, index };
-        if searched.is_ok() { Found::At(place) } else { Found::Not(place) }
+        // Counted, not bisected: the loads do not wait for each other.
+        let index = leaf.prefixes().iter().map(|prefix| usize::from(*prefix < probe.prefix)).sum();
+        if leaf.prefixes().get(index) != Some(&probe.prefix) {
+            return Found::Not(Place { leaf: place, index });
+        }
+        match leaf.get(index).map(|entry| entry.key() == probe.key) {
+            Some(true) => Found::At(Place { leaf: place, index }),
+            _ => find_among_ties(leaf, Place { leaf: place, index }, probe),
+        }
+    }
+
+    /// Of the leaves from `start` on whose first entries tie with the probe, those that begin at or before its key.
+    fn tied_leaves(&self, start: usize, probe: &Probe<'_>) -> usize {
+        let rest = &self.leaves[start..];
+        let ties = rest.partition_point(|listed| listed.first == probe.prefix);
+        rest[..ties].partition_point(|listed| listed.leaf.get(0).is_some_and(|entry| entry.key() <= probe.key))
     }
 
     /// The first entry not below a key.
@@ -178,7 +234,7 @@ impl Tree {
     #[inline]
     pub(crate) fn get(&self, probe: &Probe<'_>) -> Option<&Entry> {
         match self.find(probe) {
-            Found::At(place) => Some(&self.leaves[place.leaf].entries[place.index]),
+            Found::At(place) => self.leaves[place.leaf].leaf.get(place.index),
             Found::Not(_) => None,
         }
     }
@@ -186,10 +242,10 @@ impl Tree {
     /// The entry at `place`, or the first of the next leaf past a leaf's end; moves `place` there.
     #[inline]
     pub(crate) fn at(&self, place: &mut Place) -> Option<&Entry> {
-        if self.leaves.get(place.leaf)?.entries.len() <= place.index {
+        if self.leaves.get(place.leaf)?.leaf.count <= place.index {
             *place = Place { leaf: place.leaf + 1, index: 0 };
         }
-        self.leaves.get(place.leaf)?.entries.get(place.index)
+        self.leaves.get(place.leaf)?.leaf.get(place.index)
     }
 
     /// All entries from `place` on.
@@ -205,7 +261,7 @@ impl Tree {
     #[inline]
     pub(crate) fn put(&mut self, found: Found, probe: &Probe<'_>, entry: Entry) -> Option<Entry> {
         match found {
-            Found::At(place) => Some(std::mem::replace(&mut self.leaves[place.leaf].entries[place.index], entry)),
+            Found::At(place) => self.leaves[place.leaf].leaf.entries[place.index].replace(entry),
             Found::Not(place) => {
                 self.insert(place, probe.prefix, entry);
                 None
@@ -216,11 +272,11 @@ impl Tree {
     /// Keeps only the entries that `keep` wants, and adds the rest to `out`.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Entry) -> bool, out: &mut Vec<Entry>) {
         let old = std::mem::take(self);
-        for entry in old.leaves.into_iter().flat_map(|leaf| leaf.entries) {
+        for entry in old.leaves.into_iter().flat_map(|listed| listed.leaf.entries).flatten() {
             if keep(&entry) {
                 let prefix = Probe::new(entry.key()).prefix;
                 let leaf = self.leaves.len().saturating_sub(1);
-                let index = self.leaves.last().map_or(0, |leaf| leaf.entries.len());
+                let index = self.leaves.last().map_or(0, |listed| listed.leaf.count);
                 self.insert(Place { leaf, index }, prefix, entry);
             } else {
                 out.push(entry);
@@ -228,25 +284,29 @@ impl Tree {
         }
     }
 
-    fn insert(&mut self, Place { leaf, index }: Place, prefix: u64, entry: Entry) {
+    fn insert(&mut self, Place { leaf: place, index }: Place, prefix: u64, entry: Entry) {
         if self.leaves.is_empty() {
-            self.leaves.push(Leaf::default());
-            self.firsts.push(prefix);
+            self.leaves.push(Listed { first: prefix, leaf: Leaf::new() });
         }
-        let full = &mut self.leaves[leaf];
-        full.prefixes.insert(index, prefix);
-        full.entries.insert(index, entry);
-        if index == 0 {
-            self.firsts[leaf] = prefix;
-        }
-        if full.entries.len() >= LEAF_ENTRIES {
+        let listed = &mut self.leaves[place];
+        listed.leaf.insert(index, prefix, entry);
+        listed.first = listed.leaf.prefixes[0];
+        if listed.leaf.count == LEAF_ENTRIES {
             // Ascending inserts leave full leaves behind.
             let keep = if index + 1 == LEAF_ENTRIES { LEAF_ENTRIES - 1 } else { LEAF_ENTRIES / 2 };
-            let right = Leaf { prefixes: full.prefixes.split_off(keep), entries: full.entries.split_off(keep) };
-            self.firsts.insert(leaf + 1, right.prefixes[0]);
-            self.leaves.insert(leaf + 1, right);
+            let leaf = listed.leaf.split(keep);
+            self.leaves.insert(place + 1, Listed { first: leaf.prefixes[0], leaf });
         }
     }
+}
+
+/// Searches on among the entries of a leaf that tie with the probe, the first of which stands at `place`.
+fn find_among_ties(leaf: &Leaf, mut place: Place, probe: &Probe<'_>) -> Found {
+    while leaf.prefixes().get(place.index) == Some(&probe.prefix) && leaf.is_before(place.index, probe.key) {
+        place.index += 1;
+    }
+    let is_there = leaf.get(place.index).is_some_and(|entry| entry.key() == probe.key);
+    if is_there { Found::At(place) } else { Found::Not(place) }
 }
 
 #[cfg(test)]

@@ -59,14 +59,16 @@ fn sample(count: u32) -> Map {
         key.push(0);
         key.extend_from_slice(&hash(index + 1000).to_be_bytes());
         key.extend_from_slice(format!("key:{index}").as_bytes());
-        let value =
-            (0..hash(index + 7) % 300).map(|at| if index % 2 == 0 { 7 } else { (hash(at + index) >> 24) as u8 });
+        let value = (0..hash(index + 7) % 300)
+            .map(|at| if index.is_multiple_of(2) { 7 } else { (hash(at + index) >> 24) as u8 });
         (key, value.collect())
     };
     (0..count).map(entry).collect()
 }
 
-fn walk(cursor: &mut dyn Cursor) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+type Entry = (Vec<u8>, Vec<u8>);
+
+fn walk(cursor: &mut dyn Cursor) -> Result<Vec<Entry>, Error> {
     let mut found = Vec::new();
     while cursor.advance()? {
         found.push((cursor.key().to_vec(), cursor.value().to_vec()));

@@ -1,0 +1,56 @@
+//! Every metric.
+
+use crate::metrics::{Kind, Metric};
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Counter, labels, help }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, labels, help }
+}
+
+/// Declares metrics and the list of all.
+macro_rules! metrics {
+    ($($name:ident = $metric:expr;)*) => {
+        $(#[doc = concat!("See its help: `", stringify!($metric), "`.")] pub static $name: Metric = $metric;)*
+        /// All of them.
+        pub static METRICS: &[&Metric] = &[$(&$name),*];
+    };
+}
+
+metrics! {
+    NODE = gauge("annulus_node_info", &["version", "node_id", "name", "zone", "dc"], "Always 1; its labels say who this is.");
+    HEALTHY = gauge("annulus_healthy", &[], "1 while the node takes writes, 0 once its store has failed.");
+    UPTIME = gauge("annulus_uptime_seconds", &[], "Time since the start of the process.");
+    COMMAND_CALLS = counter("annulus_command_calls_total", &["command"], "Calls of a command.");
+    COMMAND_TIME = counter(
+        "annulus_command_duration_microseconds_total",
+        &["command"],
+        "Time that calls took, each its equal share of its pipeline's batch."
+    );
+    COMMAND_FAILURES = counter("annulus_command_failures_total", &["command"], "Calls that were answered with an error.");
+    COMMAND_REJECTIONS = counter("annulus_command_rejections_total", &["command"], "Calls refused before they began.");
+    COMMAND_LATENCY = gauge(
+        "annulus_command_latency_seconds",
+        &["command", "quantile"],
+        "Latency that this share of the calls since the start (or CONFIG RESETSTAT) did not exceed."
+    );
+    ERROR_REPLIES = counter("annulus_error_replies_total", &["code"], "Error replies by their first word.");
+    CONNECTIONS = gauge("annulus_connections", &[], "Connections of clients.");
+    CONNECTIONS_LIMIT = gauge("annulus_connections_limit", &[], "Connections that max-clients allows.");
+    CONNECTIONS_RECEIVED = counter("annulus_connections_received_total", &[], "Connections that were accepted.");
+    CONNECTIONS_REJECTED = counter("annulus_connections_rejected_total", &[], "Connections refused for max-clients.");
+    RECEIVED_BYTES = counter("annulus_received_bytes_total", &[], "Bytes received from clients.");
+    SENT_BYTES = counter("annulus_sent_bytes_total", &[], "Bytes sent to clients.");
+    KEYS = gauge("annulus_keys", &["database"], "Keys, expired ones included until they are reaped.");
+    KEYS_EXPIRING = gauge("annulus_keys_expiring", &["database"], "Keys that have an expiry.");
+    MEMORY_RESIDENT = gauge("annulus_memory_resident_bytes", &[], "Memory of the process.");
+    MEMORY_USED = gauge("annulus_memory_used_bytes", &["budget"], "Memory that is bounded by a setting.");
+    MEMORY_LIMIT = gauge("annulus_memory_limit_bytes", &["budget"], "The bound (connection_buffers: of each connection).");
+    CPU_TIME = counter("annulus_cpu_milliseconds_total", &["mode"], "Processor time of the process.");
+    LOG_BYTES = counter("annulus_log_bytes_total", &[], "Bytes appended to the commit log since the data was made.");
+    LOG_DURABLE_BYTES = counter("annulus_log_durable_bytes_total", &[], "The part of them that counts as durable.");
+    DISK_FREE = gauge("annulus_disk_free_bytes", &[], "Space left where the data is.");
+    ENGINE = gauge("annulus_engine", &["field"], "Figures of the storage engine, as in INFO persistence.");
+}

@@ -1,0 +1,8 @@
+//! The replica over a real engine on a machine in memory.
+
+mod actions;
+mod flush;
+mod life;
+mod model;
+mod purge;
+mod reap;

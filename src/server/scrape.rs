@@ -1,0 +1,76 @@
+//! What a scrape sees: the node's status, written to its board.
+
+use crate::command::{Period, Services, Status};
+use crate::metrics::{self, Board};
+
+/// Brings the board up to date.
+pub(super) fn refresh(board: &Board, services: &Services) {
+    let status = services.admin.status();
+    node(board, services, &status);
+    commands(board, services);
+    connections(board, &status);
+    memory(board, &status);
+    store(board, &status);
+}
+
+fn node(board: &Board, services: &Services, status: &Status) {
+    let identity = services.admin.identity();
+    let id = identity.node_id.to_string();
+    board.gauge(&metrics::NODE, &[identity.version, &id, &identity.name, &identity.zone, &identity.dc], 1.0);
+    board.gauge(&metrics::HEALTHY, &[], if status.failure.is_none() { 1.0 } else { 0.0 });
+    board.gauge(&metrics::UPTIME, &[], status.uptime.as_secs_f64());
+    board.count(&metrics::CPU_TIME, &["user"], status.process.cpu_user.as_millis() as u64);
+    board.count(&metrics::CPU_TIME, &["system"], status.process.cpu_system.as_millis() as u64);
+}
+
+fn commands(board: &Board, services: &Services) {
+    for (name, counts, latency) in services.stats.commands(Period::Start) {
+        let name = name.as_str();
+        board.count(&metrics::COMMAND_CALLS, &[name], counts.calls);
+        board.count(&metrics::COMMAND_TIME, &[name], counts.nanoseconds / 1000);
+        board.count(&metrics::COMMAND_FAILURES, &[name], counts.failed);
+        board.count(&metrics::COMMAND_REJECTIONS, &[name], counts.rejected);
+        let latency = latency.unwrap_or_default();
+        for (quantile, nanoseconds) in [("0.5", latency.p50), ("0.99", latency.p99), ("0.999", latency.p999)] {
+            board.gauge(&metrics::COMMAND_LATENCY, &[name, quantile], nanoseconds as f64 / 1e9);
+        }
+    }
+    for (code, count) in services.stats.errors(Period::Start) {
+        board.count(&metrics::ERROR_REPLIES, &[&code], count);
+    }
+}
+
+fn connections(board: &Board, status: &Status) {
+    let connections = &status.connections;
+    board.gauge(&metrics::CONNECTIONS, &[], connections.count as f64);
+    board.gauge(&metrics::CONNECTIONS_LIMIT, &[], connections.limit as f64);
+    board.count(&metrics::CONNECTIONS_RECEIVED, &[], connections.received);
+    board.count(&metrics::CONNECTIONS_REJECTED, &[], connections.rejected);
+    board.count(&metrics::RECEIVED_BYTES, &[], connections.received_bytes);
+    board.count(&metrics::SENT_BYTES, &[], connections.sent_bytes);
+}
+
+fn memory(board: &Board, status: &Status) {
+    board.gauge(&metrics::MEMORY_RESIDENT, &[], status.process.resident_bytes as f64);
+    for budget in &status.budgets {
+        board.gauge(&metrics::MEMORY_USED, &[budget.name], budget.used as f64);
+        board.gauge(&metrics::MEMORY_LIMIT, &[budget.name], budget.limit as f64);
+    }
+}
+
+fn store(board: &Board, status: &Status) {
+    // Every database, so that one that was emptied does not keep its last number.
+    for database in 0..crate::types::DATABASES {
+        let found = status.keyspace.iter().find(|keyspace| keyspace.database.0 == database);
+        let (keys, expires) = found.map_or((0, 0), |keyspace| (keyspace.keys, keyspace.expires));
+        let database = database.to_string();
+        board.gauge(&metrics::KEYS, &[&database], keys as f64);
+        board.gauge(&metrics::KEYS_EXPIRING, &[&database], expires as f64);
+    }
+    board.count(&metrics::LOG_BYTES, &[], status.store.log_bytes);
+    board.count(&metrics::LOG_DURABLE_BYTES, &[], status.store.log_durable_bytes);
+    board.gauge(&metrics::DISK_FREE, &[], status.store.disk_free_bytes as f64);
+    for (name, value) in &status.store.engine {
+        board.gauge(&metrics::ENGINE, &[name], *value as f64);
+    }
+}

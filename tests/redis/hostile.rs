@@ -1,0 +1,61 @@
+//! Clients that mean harm or do not care: the server goes on, within its memory.
+
+use crate::server::{Connection, Server};
+
+fn used_by_buffers(client: &mut Connection) -> u64 {
+    let info = client.line("INFO memory");
+    let line = info.lines().find_map(|line| line.strip_prefix("budget_connection_buffers:used=")).expect("a budget");
+    line.split(',').next().and_then(|used| used.parse().ok()).expect("a number")
+}
+
+#[test]
+fn clients_that_never_read_share_one_budget() {
+    let server = Server::with(&["--query-buffer-max", "1MB", "--max-pair-bytes", "64KB"]);
+    let mut client = server.connect();
+    let value = vec![b'v'; 1024];
+    assert_eq!(client.call(&[b"SET", b"key", &value]), b"+OK\r\n");
+    let pipeline = b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n".repeat(1 << 16);
+    let greedy: Vec<Connection> = (0..20).map(|_| server.connect()).collect();
+    for connection in &greedy {
+        connection.send_what_is_taken(&pipeline);
+    }
+    // Each of them alone may hold 1 MB of requests and 1 MB of replies.
+    assert!(used_by_buffers(&mut client) < 8 << 20);
+    client.check(&[("PING", "+PONG\r\n")]);
+}
+
+#[test]
+fn a_web_page_cannot_send_commands() {
+    let server = Server::start();
+    for head in ["POST / HTTP/1.1", "GET / HTTP/1.1\r\nHost: 127.0.0.1"] {
+        let mut browser = server.connect();
+        browser.send_bytes(format!("{head}\r\n\r\nSET key 1\r\n").as_bytes());
+        browser.read_to_the_end();
+    }
+    assert_eq!(server.connect().number("EXISTS key"), 0);
+}
+
+#[test]
+fn watching_many_keys_takes_no_time_that_grows_with_their_square() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let names: Vec<Vec<u8>> = (0..200_000).map(|index| format!("key:{index}").into_bytes()).collect();
+    let words: Vec<&[u8]> = std::iter::once(&b"WATCH"[..]).chain(names.iter().map(Vec::as_slice)).collect();
+    assert_eq!(client.call(&words), b"+OK\r\n");
+    assert_eq!(server.connect().line("SET key:77777 1"), "+OK\r\n");
+    client.check(&[("MULTI", "+OK\r\n"), ("PING", "+QUEUED\r\n"), ("EXEC", "*-1\r\n")]);
+}
+
+#[test]
+fn a_transaction_whose_reply_is_endless_is_cut() {
+    let server = Server::start();
+    let mut client = server.connect();
+    assert_eq!(client.call(&[b"SET", b"key", &vec![b'v'; 1 << 20][..(1 << 20) - 16]]), b"+OK\r\n");
+    client.check(&[("MULTI", "+OK\r\n")]);
+    for _ in 0..70 {
+        client.check(&[("GET key", "+QUEUED\r\n")]);
+    }
+    let reply = client.line("EXEC");
+    assert!(reply.starts_with("*70\r\n$") && reply.len() < 66 << 20);
+    assert!(reply.ends_with("-ERR the reply of this transaction exceeds 64 MB; this command was not run\r\n"));
+}
