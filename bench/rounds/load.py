@@ -7,6 +7,7 @@ measured one is quiet again, so that work put off into the background is part of
 import csv
 import io
 import json
+import os
 import pathlib
 import subprocess
 import time
@@ -62,7 +63,7 @@ def closed_loop(server, operation, pipeline, requests):
 
 def open_loop(server, operation, rate, seconds, prefix="key:"):
     """The open-loop client: latencies at a rate that is offered whatever the server does."""
-    build = OFFERED / "target" / "release" / "offered"
+    build = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", OFFERED / "target")) / "release" / "offered"
     printed = run([build, server.port, operation, rate, seconds, CONNECTIONS, KEYS, VALUE_BYTES, prefix])
     found = json.loads(printed)
     return {"rate": float(rate), **{name: found[name] for name in ("p50_ms", "p99_ms", "p999_ms")}}
