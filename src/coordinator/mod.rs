@@ -241,3 +241,6 @@ impl Batch {
         self.done += 1;
     }
 }
+
+#[cfg(test)]
+mod tests;
