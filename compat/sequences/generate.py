@@ -14,6 +14,10 @@ ALONE = {b"SCAN", b"RANDOMKEY", b"DBSIZE", b"DUMP", b"HELLO", b"RESET", b"WAIT",
 # Redis calls it changed.
 RETURNS = {b"FLUSHALL", b"FLUSHDB", b"RESTORE"}
 MOMENTS = {b"EXAT", b"PXAT"}
+# Where a relative expiry stands: behind one of the words, or second argument of one of the commands.
+SPANS = {b"EX", b"PX"}
+SPAN_COMMANDS = {b"EXPIRE", b"PEXPIRE", b"SETEX", b"PSETEX"}
+SHORTEST_SPAN = 10_000_000
 INLINE_LIMIT = 8_000
 BATCHES = 40
 
@@ -91,7 +95,7 @@ class Generator:
             watch = self.retag([b"WATCH", *values.keys(self.random)])
             return self.random.choice([[b"MULTI"]] * 6 + [watch] * 4 + [[b"UNWATCH"], [b"EXEC"], [b"DISCARD"]])
         arguments = self.retag(self.plain_command(inside))
-        return arguments if inside and roll < 0.9 else self.mutate(arguments)
+        return arguments if inside and roll < 0.9 else outlive(self.mutate(arguments))
 
     def plain_command(self, inside):
         """A command of the grammar."""
@@ -128,6 +132,20 @@ class Generator:
         # A place far out would make a value of many megabytes.
         number = values.small if arguments[0] in (b"SETBIT", b"SETRANGE") else values.integer
         return arguments[:place] + [values.one(self.random, values.key, number)] + arguments[place + 1 :]
+
+
+def outlive(arguments):
+    """Lengthens expiries that a mutation made so short that they could pass while the sequence runs, on one server first."""
+    spans = {index + 1 for index, word in enumerate(arguments) if word.upper() in SPANS}
+    if arguments and arguments[0].upper() in SPAN_COMMANDS:
+        spans.add(2)
+    return [lengthen(word) if index in spans else word for index, word in enumerate(arguments)]
+
+
+def lengthen(word):
+    """A time to live that outlasts every sequence, if the word is a shorter one."""
+    is_short = word.isdigit() and word == b"%d" % int(word) and 0 < int(word) < SHORTEST_SPAN
+    return b"%d" % (int(word) + SHORTEST_SPAN) if is_short else word
 
 
 def returns(arguments):
