@@ -46,7 +46,7 @@ pub(super) fn budgets(stats: &Stats, options: &Options) -> Vec<Budget> {
     let memtables = options.memtable_bytes * (options.frozen_memtables as u64 + 1);
     let budget = |name, used, limit| Budget { name, used, limit };
     vec![
-        budget("memtables", stats.memtable_bytes + stats.frozen_bytes, memtables),
+        budget("memtables", stats.memtable_bytes + stats.frozen_bytes + stats.kept_bytes, memtables),
         budget("block_cache", stats.cache_bytes, stats.cache_limit_bytes),
         budget("log_buffer", stats.log_buffer_bytes as u64, options.log_buffer_bytes as u64),
     ]
@@ -59,6 +59,7 @@ pub(super) fn numbers(stats: &Stats) -> Vec<(&'static str, u64)> {
         ("memtable_active_bytes", stats.memtable_bytes),
         ("memtables_frozen", stats.frozen_memtables as u64),
         ("memtables_frozen_bytes", stats.frozen_bytes),
+        ("memtable_kept_bytes", stats.kept_bytes),
         ("log_segments", stats.log_segments as u64),
         ("log_syncs", stats.syncs),
         ("write_stalls", stats.stalls),

@@ -4,7 +4,8 @@
 //! keys. The tables, the tally of the generation's end and the new start of the log are one manifest edit; then the frozen
 //! memtable and its segments go.
 //!
-//! Invariant: frozen entries stay in memory until the view has their tables.
+//! Invariant: frozen entries stay in memory until the view has their tables. Those of the last flush stay longer, for
+//! lookups, unless the flush is behind and their memory counts.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::storage::engine::spare::Spare;
 use crate::storage::engine::{Engine, RETRY, Shared};
 use crate::storage::error::Error;
 use crate::storage::log::Finished;
-use crate::storage::memtable::{Entry, Frozen, Place, Tree};
+use crate::storage::memtable::{Entry, Frozen, Keep, Place, Tree};
 use crate::storage::tables::{Compactor, Flush, FlushEnd, Progress};
 use crate::storage::tally;
 use crate::types::Stamp;
@@ -86,6 +87,9 @@ impl Shared {
 
     /// Flushes a little. `Done`: nothing waits for its flush.
     fn flush_step(&self, flusher: &mut MutexGuard<'_, Flusher>) -> Result<Progress, Error> {
+        if self.log.with_buffer(|buffer| buffer.wants_release()) {
+            self.release_kept();
+        }
         if flusher.current.is_none() {
             let Some(finished) = self.log.with_buffer(|buffer| buffer.oldest_finished()) else {
                 return Ok(Progress::Done);
@@ -127,15 +131,16 @@ impl Shared {
     }
 
     fn end_flush(&self, finished: Finished, flusher: &mut MutexGuard<'_, Flusher>) -> Result<(), Error> {
+        let stays = self.log.with_buffer(|buffer| {
+            buffer.troubles().background_full = false;
+            buffer.flushed()
+        });
+        let keep = if stays { Keep::Last } else { Keep::Nothing };
         for index in 0..self.shards.len() {
-            let flushed = self.shard(index).lock().forget(finished.generation);
-            drop(flushed);
+            let gone = self.shard(index).lock().forget(finished.generation, keep);
+            drop(gone);
         }
         self.watch_tables();
-        self.log.with_buffer(|buffer| {
-            buffer.flushed();
-            buffer.troubles().background_full = false;
-        });
         // The segment may still be written to if nobody has written out the generation's last records.
         self.log.write_out()?;
         self.log.remove_up_to(finished.generation).inspect_err(|error| self.note_error(error))?;
@@ -144,6 +149,15 @@ impl Shared {
             wakes.compaction.wake();
         }
         Ok(())
+    }
+
+    /// Gives up what was kept for lookups.
+    fn release_kept(&self) {
+        for index in 0..self.shards.len() {
+            let gone = self.shard(index).lock().release();
+            drop(gone);
+        }
+        self.log.with_buffer(|buffer| buffer.released());
     }
 
     /// Lets writes wait, or go on, by how far compaction is behind.

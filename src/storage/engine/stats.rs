@@ -14,6 +14,8 @@ pub struct Stats {
     pub frozen_memtables: usize,
     /// Bytes that their entries take.
     pub frozen_bytes: u64,
+    /// Bytes of the last flushed memtable, while it stays for lookups.
+    pub kept_bytes: u64,
     /// Bytes of the log's buffer that are not written.
     pub log_buffer_bytes: usize,
     /// Files of the log.
@@ -42,6 +44,7 @@ impl Engine {
             memtable_bytes: buffer.memory(),
             frozen_memtables: buffer.finished(),
             frozen_bytes: buffer.finished_memory(),
+            kept_bytes: buffer.kept(),
             log_buffer_bytes: buffer.pending(),
             ..Stats::default()
         });

@@ -138,6 +138,23 @@ fn a_transaction_takes_effect_as_a_whole_or_not_at_all() {
 }
 
 #[test]
+fn what_was_just_flushed_is_read_from_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path(), Durability::None).unwrap();
+    let (one, two) = (key(1, 0, "one"), key(2, 0, "two"));
+    put(&engine, &one, b"1");
+    engine.freeze().unwrap();
+    assert!(engine.stats().kept_bytes > 0);
+    assert_eq!((get(&engine, &one), engine.stats().cache_bytes), (Some(b"1".to_vec()), 0));
+    // A drop takes it from there too; the next flush takes its place.
+    engine.drop_ranges(&mut || vec![ScanRange { from: key(1, 0, ""), to: key(1, 1, "") }]).unwrap();
+    assert_eq!(get(&engine, &one), None);
+    put(&engine, &two, b"2");
+    engine.freeze().unwrap();
+    assert_eq!((get(&engine, &one), get(&engine, &two)), (None, Some(b"2".to_vec())));
+}
+
+#[test]
 fn the_commit_thread_answers_a_request() {
     let dir = tempfile::tempdir().unwrap();
     let engine = open(dir.path(), Durability::Sync).unwrap();

@@ -105,6 +105,8 @@ pub(crate) struct Buffer {
     /// Bytes of the active generation's records in the log.
     logged: u64,
     finished: VecDeque<Finished>,
+    /// Bytes of the flushed generation that stays for lookups; zero if none does.
+    kept: u64,
     segments_ready: u64,
     records: u64,
     troubles: Troubles,
@@ -129,6 +131,7 @@ impl Buffer {
             memory,
             logged: 0,
             finished: VecDeque::new(),
+            kept: 0,
             segments_ready: 0,
             records: 0,
             troubles: Troubles::default(),
@@ -187,7 +190,17 @@ impl Buffer {
     }
 
     fn can_rotate(&self) -> bool {
-        self.segments_ready > 0 && self.finished.len() < self.limits.frozen
+        self.segments_ready > 0 && self.finished.len() + usize::from(self.kept > 0) < self.limits.frozen
+    }
+
+    /// Whether memory for one more frozen memtable is left beside those that wait: else none may be kept for lookups.
+    pub(crate) fn has_room(&self) -> bool {
+        self.finished.len() + 2 < self.limits.frozen
+    }
+
+    /// Whether what is kept for lookups has to go, so that writes need not wait for its memory.
+    pub(crate) fn wants_release(&self) -> bool {
+        self.kept > 0 && !self.has_room()
     }
 
     /// The oldest records that nobody writes yet.
@@ -271,9 +284,22 @@ impl Buffer {
         self.finished.iter().map(|finished| finished.memory).sum()
     }
 
-    /// The oldest finished generation is in tables.
-    pub(crate) fn flushed(&mut self) {
-        self.finished.pop_front();
+    /// The oldest finished generation is in tables; `true`: it stays for lookups, since there is room.
+    pub(crate) fn flushed(&mut self) -> bool {
+        let memory = self.finished.pop_front().map_or(0, |finished| finished.memory);
+        let stays = self.has_room();
+        self.kept = if stays { memory } else { 0 };
+        stays
+    }
+
+    /// What was kept for lookups is gone.
+    pub(crate) fn released(&mut self) {
+        self.kept = 0;
+    }
+
+    /// Bytes that are kept for lookups.
+    pub(crate) fn kept(&self) -> u64 {
+        self.kept
     }
 
     /// Stamp of the last record.

@@ -3,5 +3,5 @@
 mod shard;
 mod tree;
 
-pub(crate) use crate::storage::memtable::shard::{Frozen, Look, Shard};
+pub(crate) use crate::storage::memtable::shard::{Frozen, Keep, Look, Shard};
 pub(crate) use crate::storage::memtable::tree::{ENTRY_OVERHEAD, Entry, Found, Place, Probe, Tree, split_entry};
