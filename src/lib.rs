@@ -21,6 +21,7 @@
 //! 2. [`mod@env`]: the only door to clock, disk, network, randomness and threads; the machine, and a machine in memory that
 //!    a seed decides. [`worker`]: the one trait of all background work.
 //! 3. [`causality`]: what a record is and what a write makes of it. Pure values; begin with its own reading order.
+//!    [`ring`]: which nodes make the cluster and which of them hold an arc; pure values too.
 //! 4. [`resp`]: requests in, replies out. [`session`]: what a connection has chosen and queued.
 //! 5. [`command`]: the table of commands. `strings.rs` shows the shape of one: a plan and a finish.
 //! 6. [`server`]: the loop of a connection; `connection.rs`, then `execute.rs`, then `atomic.rs` for `EXEC` and `MSET`.
@@ -38,7 +39,7 @@
 //! | --- | --- | --- |
 //! | 0 | [`types`], [`codec`], [`metrics`] | words, byte encodings, names of metrics |
 //! | 1 | [`mod@env`], [`worker`] (-> `env`) | the machine, background work |
-//! | 2 | [`causality`] | pure values: no clock, no lock, no IO |
+//! | 2 | [`causality`], [`ring`] | pure values: no clock, no lock, no IO |
 //! | 3 | [`storage`] (sees only 0 and 1), [`resp`], [`ledger`] | bytes on disk, bytes on the wire, durable facts |
 //! | 4 | [`replica`] | what this node holds |
 //! | 6 | [`coordinator`] | carrying a batch out |
@@ -48,7 +49,7 @@
 //! | 10 | `main` | the command line |
 //!
 //! Upward there are only traits and hooks that a lower layer declares: [`command::Admin`] (what a command asks of the node),
-//! [`storage::Filter`] (what compaction asks of the owner of the bytes), [`storage::Engine::on_durable`]. The modules `ring`,
+//! [`storage::Filter`] (what compaction asks of the owner of the bytes), [`storage::Engine::on_durable`]. The modules
 //! `quorum`, `paxos`, `merkle`, `membership`, `wire`, `hints`, `peer`, `gossip`, `repair` and `topology` come with the
 //! cluster; their places in the table are fixed, layer 5 is theirs alone.
 //!
@@ -219,6 +220,7 @@ pub mod worker;
 
 // Layer 2: pure values without clock, IO or async.
 pub mod causality;
+pub mod ring;
 
 // Layer 3: the engine, the protocol, the durable facts.
 pub mod ledger;

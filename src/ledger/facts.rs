@@ -4,11 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::causality::{Actor, Time};
-use crate::types::{ArcId, ArcLayout, Database, Epoch, Incarnation, NodeId, NodeNumber};
-
-/// A cluster's name for ever: 20 random bytes made at its founding, shown as 40 hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClusterId(pub [u8; 20]);
+use crate::types::{ArcId, ArcLayout, ClusterId, Database, Epoch, Incarnation, NodeId, NodeNumber};
 
 /// The key of everything that the cluster signs. Never shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -132,18 +128,6 @@ impl Facts {
         } else {
             None
         }
-    }
-}
-
-impl fmt::Display for ClusterId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for ClusterId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ClusterId({self})")
     }
 }
 

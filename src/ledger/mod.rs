@@ -27,8 +27,9 @@ use crate::causality::{Actor, MAX_INCARNATION, Time};
 use crate::env::{Disk, FileLock, OpenMode, Random};
 use crate::types::{ArcLayout, Incarnation, NodeId, NodeNumber};
 
+pub use crate::types::ClusterId;
 pub use error::Error;
-pub use facts::{ArcFacts, ClusterId, Facts, Flush, Secret, TopologyValue};
+pub use facts::{ArcFacts, Facts, Flush, Secret, TopologyValue};
 
 /// The file's name in the data directory.
 const NAME: &str = "ledger";

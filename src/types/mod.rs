@@ -9,7 +9,7 @@ mod slot;
 
 pub use args::{Args, Span};
 pub use glob::glob_match;
-pub use ids::{Database, Epoch, Incarnation, NodeId, NodeNumber, ParseNodeIdError, Stamp};
+pub use ids::{ClusterId, Database, Epoch, Incarnation, NodeId, NodeNumber, ParseNodeIdError, Stamp};
 pub use slot::{ArcId, ArcLayout, SLOTS, Slot, slot_of};
 
 /// Number of databases that `SELECT` knows (Redis's default).
