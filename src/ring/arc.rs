@@ -1,11 +1,12 @@
 //! Which nodes hold an arc: now, and after a move.
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::types::{Epoch, NodeNumber};
 
 /// A node's place in a preference list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replica {
     /// The node.
     pub node: NodeNumber,

@@ -1,10 +1,12 @@
 //! What may be asked of a topology: states to be reached, so that asking twice is asking once.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ring::Candidate;
 use crate::types::{ArcId, Database, Epoch, NodeId, NodeNumber};
 
 /// A state that somebody wants the next topology to be in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// This node is a member, with this name, zone and these addresses. The weight counts only for a node that was none.
     Present(Candidate),
@@ -25,7 +27,7 @@ pub enum Change {
 }
 
 /// A move that is over: of this arc, begun at this epoch. A move that was begun later is another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
     /// The arc.
     pub arc: ArcId,

@@ -4,6 +4,8 @@
 
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::types::{NodeId, NodeNumber};
 
 /// The greatest weight.
@@ -13,7 +15,7 @@ pub const MAX_WEIGHT: u32 = 10_000;
 pub const MAX_NAME_BYTES: usize = 64;
 
 /// What a node says of itself when it asks to be in the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// Its name for ever.
     pub id: NodeId,
@@ -34,7 +36,7 @@ pub struct Candidate {
 }
 
 /// A node of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// Its short name for ever.
     pub number: NodeNumber,

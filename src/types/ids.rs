@@ -14,7 +14,7 @@ pub struct Database(pub u8);
 pub struct NodeId(pub [u8; 20]);
 
 /// A cluster's name for ever: 20 random bytes made at its founding, shown as 40 hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClusterId(pub [u8; 20]);
 
 /// The short number that the topology gives a node id, never given again; the founder is 1.

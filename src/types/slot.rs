@@ -2,6 +2,8 @@
 //!
 //! Source: the Redis Cluster specification: CRC16/XMODEM of the key, or of its hash tag, modulo 16,384.
 
+use serde::{Deserialize, Serialize};
+
 /// Number of slots of a ring, as in Redis Cluster.
 pub const SLOTS: u16 = 16_384;
 
@@ -10,7 +12,7 @@ pub const SLOTS: u16 = 16_384;
 pub struct Slot(pub u16);
 
 /// An arc's index: the run of consecutive slots that is owned, moved and repaired as one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ArcId(pub u16);
 
 /// How many arcs a ring has; fixed when the cluster is founded.
