@@ -17,7 +17,7 @@ use crate::storage::engine::spare::Spare;
 use crate::storage::engine::{Engine, Shared, Slotted, Wakes};
 use crate::storage::error::Error;
 use crate::storage::filter::Filter;
-use crate::storage::log::{Flushed, Log, Replayed, Write, replay};
+use crate::storage::log::{Cut, Flushed, Log, Replayed, Write, replay};
 use crate::storage::memtable::{Entry, Probe, Shard};
 use crate::storage::options::Options;
 use crate::storage::tables::{RangeDrop, Recovered, Tables};
@@ -163,6 +163,13 @@ impl Memory {
             }
             memory.apply(&write);
         })?;
+        if let Some(Cut { path, offset, bytes }) = &replayed.cut {
+            tracing::warn!(
+                file = %path.display(), offset, bytes,
+                "the log could not be read at this place and was cut there; nothing proves that what was cut was durable, \
+                 but what follows the damage is sound: a power loss leaves this behind, and so does a damaged disk"
+            );
+        }
         drops.for_each(|drop| memory.apply_drop(drop));
         memory.shards.iter_mut().for_each(|shard| shard.begin(replayed.next_generation));
         Ok((memory, replayed))

@@ -30,7 +30,7 @@ use crate::storage::note::Note;
 use crate::storage::options::Options;
 
 pub(crate) use crate::storage::log::buffer::{Admission, Appended, Finished};
-pub(crate) use crate::storage::log::recovery::{Flushed, Replayed, Write, replay};
+pub(crate) use crate::storage::log::recovery::{Cut, Flushed, Replayed, Write, replay};
 
 /// Space that is reserved in one step.
 const RESERVE_STEP: u64 = 16 << 20;

@@ -3,7 +3,8 @@
 //! Frames are followed in stamp order through the segments. Where the chain breaks, everything later is searched for frames
 //! that survived: if one of them was written when the missing position was already on stable storage, the log is damaged
 //! and the open fails; else the rest never counted and is cut off, later segments first, so that a crash in between finds
-//! the same break again.
+//! the same break again. Sound frames that are cut off with the damage are told of: they may be what a power loss left
+//! behind a frame that it tore, or acknowledged writes behind a damaged one, and nothing can tell which.
 //!
 //! Invariant: what was replayed is on stable storage before the open ends, so that later frames may rest on it.
 //! Left out: what a record means; the caller applies it.
@@ -42,6 +43,19 @@ pub(crate) struct Replayed {
     pub(crate) next_generation: u64,
     /// Segments that hold what was replayed.
     pub(crate) segments: Vec<(u64, PathBuf)>,
+    /// What was cut off although it could be read.
+    pub(crate) cut: Option<Cut>,
+}
+
+/// Sound frames that were cut off because one before them could not be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// The segment with the frame that could not be read.
+    pub(crate) path: PathBuf,
+    /// Where that frame was.
+    pub(crate) offset: u64,
+    /// From there to the end of the last sound frame, in all segments.
+    pub(crate) bytes: u64,
 }
 
 /// One replayed write.
@@ -59,10 +73,20 @@ struct End {
     clean: bool,
 }
 
+/// Sound frames found behind a break.
+#[derive(Clone, Copy, Default)]
+struct Survivors {
+    /// The greatest `durable_before` among them; `None` if there are none.
+    durable: Option<u64>,
+    /// Where the last one ends.
+    end: u64,
+}
+
 struct Replay<'a> {
     disk: &'a dyn Disk,
     dir: &'a Path,
     expected: u64,
+    cut: Option<Cut>,
     see: &'a mut dyn FnMut(Write<'_>),
 }
 
@@ -81,13 +105,13 @@ pub(crate) fn replay(
     generations.sort_unstable();
     let next_generation = generations.last().copied().unwrap_or(0).max(flushed.generation) + 1;
     let (old, live): (Vec<u64>, Vec<u64>) = generations.into_iter().partition(|number| *number <= flushed.generation);
-    let mut replay = Replay { disk, dir, expected: flushed.to.0, see };
+    let mut replay = Replay { disk, dir, expected: flushed.to.0, cut: None, see };
     let segments = replay.run(&live)?;
     for generation in old {
         let path = segment_path(dir, generation);
         disk.remove(&path).map_err(|source| Error::io(&path, source))?;
     }
-    Ok(Replayed { end: Stamp(replay.expected), next_generation, segments })
+    Ok(Replayed { end: Stamp(replay.expected), next_generation, segments, cut: replay.cut })
 }
 
 impl Replay<'_> {
@@ -98,7 +122,7 @@ impl Replay<'_> {
             let end = self.segment(&mut file, *generation)?;
             let later = live.get(index + 1..).unwrap_or(&[]);
             if !end.clean || self.breaks_before(later)? {
-                self.judge_break(&mut file, end.offset, later)?;
+                self.cut = self.judge_break(&mut file, end.offset, later)?;
                 self.remove(later)?;
                 self.settle(&file, end.offset)?;
                 segments.push((*generation, file.path));
@@ -161,22 +185,25 @@ impl Replay<'_> {
         Ok(false)
     }
 
-    /// Fails if a later frame proves that what is missing at `offset` was on stable storage.
-    fn judge_break(&self, file: &mut Window, offset: u64, later: &[u64]) -> Result<(), Error> {
-        let here = file.newest_durable(offset, self.expected)?;
-        if offset == 0 && here.is_some() {
+    /// Fails if a later frame proves that what is missing at `offset` was on stable storage; else says what is to be cut.
+    fn judge_break(&self, file: &mut Window, offset: u64, later: &[u64]) -> Result<Option<Cut>, Error> {
+        let here = file.survivors(offset, self.expected)?;
+        if offset == 0 && here.durable.is_some() {
             // It was durable before the first frame was written.
             return Err(Error::corrupt(&file.path, 0, "the header of a segment with frames makes no sense"));
         }
-        let mut durable = here;
+        let mut durable = here.durable;
+        let mut bytes = here.end.saturating_sub(offset);
         for generation in later {
             let mut file = Window::open(self.disk, segment_path(self.dir, *generation))?;
-            durable = durable.max(file.newest_durable(SEGMENT_HEADER as u64, self.expected)?);
+            let there = file.survivors(SEGMENT_HEADER as u64, self.expected)?;
+            durable = durable.max(there.durable);
+            bytes += there.end;
         }
         if durable > Some(self.expected) {
             return Err(Error::corrupt(&file.path, offset, "a frame of the log that was durable cannot be read"));
         }
-        Ok(())
+        Ok(durable.map(|_| Cut { path: file.path.clone(), offset, bytes }))
     }
 
     fn remove(&self, later: &[u64]) -> Result<(), Error> {
@@ -269,9 +296,9 @@ impl Window {
         Ok(true)
     }
 
-    /// The greatest `durable_before` of any sound frame from `offset` on that lies behind the stamp `expected`.
-    fn newest_durable(&mut self, offset: u64, expected: u64) -> Result<Option<u64>, Error> {
-        let mut durable = None;
+    /// The sound frames from `offset` on that lie behind the stamp `expected`.
+    fn survivors(&mut self, offset: u64, expected: u64) -> Result<Survivors, Error> {
+        let mut found = Survivors::default();
         let mut offset = offset.next_multiple_of(FRAME_ALIGN as u64);
         while offset < self.len {
             let limit = expected.saturating_add(u64::from(u32::MAX) << 8);
@@ -280,12 +307,65 @@ impl Window {
                 .filter(|head| head.first >= expected && head.first < limit && head.durable_before <= head.first);
             match plausible {
                 Some(head) if self.sound(offset, &head)? => {
-                    durable = durable.max(Some(head.durable_before));
+                    found.durable = found.durable.max(Some(head.durable_before));
+                    found.end = offset + FRAME_HEADER as u64 + u64::from(head.length);
                     offset += head.stride() as u64;
                 }
                 _ => offset += FRAME_ALIGN as u64,
             }
         }
-        Ok(durable)
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::{Cut, Flushed, replay};
+    use crate::env::memory::MemoryMachine;
+    use crate::storage::{Draft, Durability, Engine, Filter, Judgement, Options, Update, Verdict};
+
+    struct KeepAll;
+
+    impl Filter for KeepAll {
+        fn judge(&self, _: &[u8], _: &[u8], _: bool) -> Judgement {
+            Judgement::Keep
+        }
+    }
+
+    /// Replays a log of one frame per value, one bit of which is turned over.
+    fn cut_by(bit: u64, durability: Durability) -> (u64, Option<Cut>) {
+        let machine = MemoryMachine::new(1);
+        let engine = Engine::open(&machine.env(), Options::new("data".into(), durability), Arc::new(KeepAll));
+        let engine = engine.expect("an empty disk");
+        let mut put = |_: Option<&[u8]>, draft: &mut Draft<'_>| {
+            draft.value(28).extend_from_slice(&[7; 28]);
+            Verdict::Put
+        };
+        for name in 1..=3u8 {
+            let updated = engine.update(&[0, 1, 0, name], None, &mut put).expect("a sound disk");
+            assert!(matches!(updated, Update::Done(_)));
+            engine.write_out().expect("a sound disk");
+        }
+        drop(engine);
+        let machine = machine.kill();
+        let path = machine.disk.files().into_iter().find(|path| path.display().to_string().contains("log-"));
+        machine.disk.flip_bit(&path.expect("a log"), bit);
+        let mut records = 0;
+        let replayed = replay(&*machine.env().disk, Path::new("data"), Flushed::default(), &mut |_| records += 1);
+        (records, replayed.expect("nothing proves that it was durable").cut)
+    }
+
+    #[test]
+    fn what_is_cut_is_told_with_its_place_if_sound_frames_follow() {
+        for durability in [Durability::EverySec, Durability::None] {
+            for (bit, kept, cut) in [(60, 0, Some((24, 191))), (124, 1, Some((88, 127))), (188, 2, None)] {
+                let (records, told) = cut_by(bit * 8, durability);
+                assert_eq!(records, kept, "{durability:?} {told:?}");
+                assert_eq!(told.map(|cut| (cut.offset, cut.bytes)), cut, "{durability:?}");
+            }
+        }
     }
 }
