@@ -9,7 +9,7 @@ use crate::command::error::{CommandError, Result};
 use crate::command::help::reply_help;
 use crate::command::table::{Command, Flags, Group};
 use crate::resp::parse_i64;
-use crate::session::{Client, ClientId, KillFilter, ReplyMode};
+use crate::session::{Client, ClientId, KillFilter};
 use crate::types::Args;
 
 const COLD: Flags = Flags::ALONE.with(Flags::NOSCRIPT).with(Flags::LOADING).with(Flags::STALE);
@@ -250,17 +250,15 @@ fn finish_reply(finishing: &mut Finishing<'_>) -> Next {
     let mode = finishing.args.get(2);
     match on_or_off(mode) {
         Some(true) => {
-            finishing.session.reply_mode = ReplyMode::On;
+            finishing.session.replies.turn_on();
             finishing.ok()
         }
         Some(false) => {
-            finishing.session.reply_mode = ReplyMode::Off;
+            finishing.session.replies.turn_off();
             Next::Done
         }
         None if mode.eq_ignore_ascii_case(b"SKIP") => {
-            if finishing.session.reply_mode != ReplyMode::Off {
-                finishing.session.reply_mode = ReplyMode::SkipNext;
-            }
+            finishing.session.replies.skip_next();
             Next::Done
         }
         None => finishing.fail(&CommandError::SYNTAX),

@@ -56,32 +56,35 @@ impl Connection {
         let Work { input, spans: all, batch, output, entries } = work;
         let mut stage = Stage { batch, output };
         if resolved.command.flags.has(Flags::RUNS_QUEUE) {
-            let before = stage.output.len();
-            self.run_queue(&mut stage).await;
-            self.note_error(&stage, before, resolved);
+            self.run_queue(&mut stage, resolved).await;
         } else {
             let parts = [Part { resolved, args: Args::new(input, &all[spans.clone()]) }];
             self.run_parts(&mut stage, &parts, &[]).await;
         }
+        self.session.replies.end_command();
         entries.push(Entry { spans, operations: 0..0, step: EntryStep::Finish(resolved) });
     }
 
-    async fn run_queue(&mut self, stage: &mut Stage<'_>) {
+    async fn run_queue(&mut self, stage: &mut Stage<'_>, exec: Resolved) {
+        let before = stage.output.len();
         let Some(queue) = self.session.queue.take() else {
-            return self.reply(stage).error("ERR EXEC without MULTI");
+            self.reply(stage).error("ERR EXEC without MULTI");
+            return self.end_part(stage, before, exec);
         };
         let watched = self.session.watched.take();
         self.session.note_transaction();
         if queue.broken {
-            return self.reply(stage).error("EXECABORT Transaction discarded because of previous errors.");
+            self.reply(stage).error("EXECABORT Transaction discarded because of previous errors.");
+            return self.end_part(stage, before, exec);
         }
-        let before = stage.output.len();
         self.reply(stage).array(queue.count());
+        self.end_part(stage, before, exec);
         let parts = queued_parts(&queue);
         let started = self.reactor.clock.monotonic();
         if self.run_parts(stage, &parts, &watched).await == Watch::Changed {
             stage.output.truncate(before);
-            return self.reply(stage).null_array();
+            self.reply(stage).null_array();
+            return self.end_part(stage, before, exec);
         }
         let elapsed = self.reactor.clock.monotonic().saturating_sub(started);
         let share_ns = elapsed.as_nanos() as u64 / parts.len().max(1) as u64;
@@ -150,10 +153,10 @@ impl Connection {
         let (first, before) = (stage.batch.len(), stage.output.len());
         if before > REPLY_BYTES {
             self.reply(stage).error(REPLY_FULL);
-            return self.note_error(stage, before, part.resolved);
+            return self.end_part(stage, before, part.resolved);
         }
         if !self.plan_part(stage, part) {
-            return self.note_error(stage, before, part.resolved);
+            return self.end_part(stage, before, part.resolved);
         }
         let before = stage.output.len();
         let mut phase = 0;
@@ -166,10 +169,10 @@ impl Connection {
             if next == Next::More && stage.output.len() > REPLY_BYTES + before {
                 stage.output.truncate(before);
                 self.reply(stage).error(REPLY_FULL);
-                return self.note_error(stage, before, part.resolved);
+                return self.end_part(stage, before, part.resolved);
             }
             if next == Next::Done {
-                return self.note_error(stage, before, part.resolved);
+                return self.end_part(stage, before, part.resolved);
             }
             phase += 1;
         }
@@ -179,7 +182,7 @@ impl Connection {
     async fn run_global(&mut self, stage: &mut Stage<'_>, part: &Part<'_>) {
         let (first, before) = (stage.batch.len(), stage.output.len());
         if !self.plan_part(stage, part) {
-            return self.note_error(stage, before, part.resolved);
+            return self.end_part(stage, before, part.resolved);
         }
         let before = stage.output.len();
         let mut phase = 0;
@@ -192,16 +195,19 @@ impl Connection {
             }
             stage.take_back(first, before);
             if self.finish_part(stage, part, first, phase) == Next::Done {
-                return self.note_error(stage, before, part.resolved);
+                return self.end_part(stage, before, part.resolved);
             }
             phase += 1;
         }
     }
 
-    /// Counts the reply from `before` on if it is an error.
-    fn note_error(&self, stage: &Stage<'_>, before: usize, resolved: Resolved) {
+    /// Counts the reply from `before` on if it is an error, and drops it if the client wants none.
+    fn end_part(&self, stage: &mut Stage<'_>, before: usize, resolved: Resolved) {
         if stage.output.get(before) == Some(&b'-') {
             self.reactor.services.stats.count_error(&stage.output[before..], Some(resolved));
+        }
+        if !self.session.replies.are_wanted() {
+            stage.output.truncate(before);
         }
     }
 
@@ -244,7 +250,7 @@ impl Connection {
         for part in parts {
             let before = stage.output.len();
             self.reply(stage).error(&*error.0);
-            self.note_error(stage, before, part.resolved);
+            self.end_part(stage, before, part.resolved);
         }
     }
 

@@ -11,7 +11,6 @@ use crate::coordinator::Advanced;
 use crate::resp::{Reply, Scanned, Trust};
 use crate::server::connection::{Connection, Ended};
 use crate::server::work::{Entry, EntryStep, Work};
-use crate::session::ReplyMode;
 use crate::types::Args;
 
 /// Commands of one batch.
@@ -211,9 +210,6 @@ impl Connection {
     /// Carries out one command's operations and finishes it, in as many phases as it asks for.
     async fn run_entry(&mut self, work: &mut Work, index: usize) -> Result<(), Ended> {
         let before = work.output.len();
-        if self.session.reply_mode == ReplyMode::SkipNext {
-            self.session.reply_mode = ReplyMode::Skip;
-        }
         let mut phase = 0;
         let mut delivered = false;
         loop {
@@ -234,7 +230,7 @@ impl Connection {
             }
             work.entries[index].operations.end = work.batch.len();
             phase += 1;
-            if matches!(self.session.reply_mode, ReplyMode::Off | ReplyMode::Skip) {
+            if !self.session.replies.are_wanted() {
                 work.output.truncate(before);
             } else if work.output.len() > self.output_limit() && before == 0 {
                 self.deliver(work).await?;
@@ -245,14 +241,10 @@ impl Connection {
             let blamed = work.entries[index].step.command();
             self.reactor.services.stats.count_error(&work.output[before..], blamed);
         }
-        match self.session.reply_mode {
-            ReplyMode::Off => work.output.truncate(before),
-            ReplyMode::Skip => {
-                work.output.truncate(before);
-                self.session.reply_mode = ReplyMode::On;
-            }
-            ReplyMode::On | ReplyMode::SkipNext => {}
+        if !self.session.replies.are_wanted() {
+            work.output.truncate(before);
         }
+        self.session.replies.end_command();
         Ok(())
     }
 

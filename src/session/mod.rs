@@ -5,5 +5,5 @@ mod state;
 mod transaction;
 
 pub use registry::{Client, ClientId, KillFilter, Registry};
-pub use state::{ReplyMode, Session};
+pub use state::{Replies, Session};
 pub use transaction::{Queue, WatchList, Watched};

@@ -7,18 +7,48 @@ use crate::session::registry::Client;
 use crate::session::transaction::{Queue, WatchList};
 use crate::types::Database;
 
-/// Which replies a connection wants (`CLIENT REPLY`).
+/// Which replies a connection wants (`CLIENT REPLY`). Commands of a transaction change it one after the other, but only
+/// the end of `EXEC` is the end of a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ReplyMode {
-    /// All of them.
-    #[default]
-    On,
-    /// None until `CLIENT REPLY ON`.
-    Off,
-    /// Not the next command's.
-    SkipNext,
-    /// Not this command's: what `SkipNext` becomes when that command begins.
-    Skip,
+pub struct Replies {
+    are_off: bool,
+    skips_this: bool,
+    skips_next: bool,
+}
+
+impl Replies {
+    /// Whether what is replied now is sent.
+    #[must_use]
+    pub fn are_wanted(self) -> bool {
+        !self.are_off && !self.skips_this
+    }
+
+    /// From now on all (`ON`).
+    pub fn turn_on(&mut self) {
+        self.are_off = false;
+        self.skips_this = false;
+    }
+
+    /// From now on none (`OFF`).
+    pub fn turn_off(&mut self) {
+        self.are_off = true;
+    }
+
+    /// Not that of the next command (`SKIP`).
+    pub fn skip_next(&mut self) {
+        self.skips_next |= !self.are_off;
+    }
+
+    /// As for a new connection, but that a command whose reply is skipped stays without one (`RESET`).
+    pub fn reset(&mut self) {
+        self.are_off = false;
+        self.skips_next = false;
+    }
+
+    /// A command of the connection is through.
+    pub fn end_command(&mut self) {
+        self.skips_this = std::mem::take(&mut self.skips_next);
+    }
 }
 
 /// One connection's state; owned by the task that serves it.
@@ -32,7 +62,7 @@ pub struct Session {
     /// Whether commands other than AUTH, HELLO, QUIT and RESET are allowed.
     pub authenticated: bool,
     /// Which replies are sent.
-    pub reply_mode: ReplyMode,
+    pub replies: Replies,
     /// Commands queued since `MULTI`.
     pub queue: Option<Queue>,
     /// Keys that `EXEC` compares.
@@ -50,7 +80,7 @@ impl Session {
             database: Database(0),
             protocol: 2,
             authenticated,
-            reply_mode: ReplyMode::On,
+            replies: Replies::default(),
             queue: None,
             watched: WatchList::default(),
             closing: false,
@@ -75,7 +105,7 @@ impl Session {
         self.select(Database(0));
         self.set_protocol(2);
         self.authenticated = authenticated;
-        self.reply_mode = ReplyMode::On;
+        self.replies.reset();
         self.client.set_name(String::new());
     }
 

@@ -17,6 +17,7 @@ mod numbers;
 mod pages;
 mod process;
 mod ranges;
+mod reply_modes;
 mod server;
 mod several;
 mod strings;

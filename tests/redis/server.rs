@@ -192,6 +192,12 @@ impl Connection {
         drop(self.stream.read_to_end(&mut self.received));
     }
 
+    /// Everything that the server sends until it closes the connection, as text.
+    pub(crate) fn rest(&mut self) -> String {
+        self.read_to_the_end();
+        String::from_utf8_lossy(&std::mem::take(&mut self.received)).into_owned()
+    }
+
     /// Sends the words of a line as a command; `''` stands for the empty word. The raw reply as text.
     pub(crate) fn line(&mut self, line: &str) -> String {
         let words: Vec<&[u8]> =
