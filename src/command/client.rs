@@ -174,7 +174,7 @@ fn finish_kill(finishing: &mut Finishing<'_>) -> Next {
     if args.count() == 3 {
         let address = String::from_utf8_lossy(args.get(2)).into_owned();
         let filter = KillFilter { address: Some(address), ..KillFilter::default() };
-        if finishing.services.registry.kill(&filter) == 0 {
+        if kill(finishing, &filter) == 0 {
             return finishing.fail(&CommandError::text("ERR No such client"));
         }
         return finishing.ok();
@@ -185,12 +185,25 @@ fn finish_kill(finishing: &mut Finishing<'_>) -> Next {
             Next::Done
         }
         Ok(Some(filter)) => {
-            let killed = finishing.services.registry.kill(&filter);
+            let killed = kill(finishing, &filter);
             finishing.reply.integer(killed as i64);
             Next::Done
         }
         Err(error) => finishing.fail(&error),
     }
+}
+
+/// Closes the connections that `filter` names, this one only after its reply; how many there are.
+fn kill(finishing: &mut Finishing<'_>, filter: &KillFilter) -> usize {
+    let named = finishing.services.registry.named(filter);
+    for client in &named {
+        if client.id == finishing.session.client.id {
+            finishing.session.closing = true;
+        } else {
+            client.kill();
+        }
+    }
+    named.len()
 }
 
 /// The connections that the options of `CLIENT KILL` name; `None` if they can name none here.

@@ -46,6 +46,9 @@ pub struct Node {
     upkeep: JoinHandle<Option<String>>,
 }
 
+/// How long a stop waits for connections that were cut.
+const CUT: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// Why a node is to be stopped.
 #[derive(Debug)]
 pub enum Ending {
@@ -83,9 +86,14 @@ impl Node {
         let Node { admin, services, mut server, http, drain_timeout, stopping, upkeep } = self;
         stopping.cancel();
         server.drain().await;
-        let joined = tokio::task::spawn_blocking(move || server.join());
-        if tokio::time::timeout(drain_timeout, joined).await.is_err() {
+        let server = Arc::new(server);
+        let joining = Arc::clone(&server);
+        let mut joined = tokio::task::spawn_blocking(move || joining.join());
+        if tokio::time::timeout(drain_timeout, &mut joined).await.is_err() {
             tracing::warn!("some clients did not take their last replies in time; their connections are cut");
+            server.cut();
+            // What they had begun to execute may still wait for the disk; then the process ends without them.
+            drop(tokio::time::timeout(CUT, joined).await);
         }
         // Finished already if its answer was what ended the node.
         if !upkeep.is_finished() {
@@ -94,7 +102,7 @@ impl Node {
         if let Some(http) = http {
             http.stop().await;
         }
-        drop(services);
+        drop((services, server));
         // Off the runtime's thread: a second signal has to be heard meanwhile.
         let closed = tokio::task::spawn_blocking(move || close(admin)).await;
         closed.unwrap_or_else(|panic| Err(Error::Failed { reason: panic.to_string() }))

@@ -2,8 +2,8 @@
 //!
 //! While replies are being sent, bytes that arrive are taken in up to `query-buffer-max`, so that a client which writes all
 //! its requests before it reads a reply does not deadlock with us; beyond that, or when the buffers of all connections hold
-//! too much, nothing more is read. A client that takes no byte for [`Buffers::patience`] is closed. A request that is too
-//! long by itself is the scanner's to refuse.
+//! too much, nothing more is read. A client that takes no byte for [`Buffers::patience`] is closed; one that was killed, at
+//! once, replies sent or not. A request that is too long by itself is the scanner's to refuse.
 
 use std::future::poll_fn;
 use std::io;
@@ -109,12 +109,12 @@ impl Connection {
             let mut work = tokio::select! {
                 biased;
                 work = self.receive_in_time(slot) => work?,
-                () = client.killed() => return Ok(()),
+                () = client.ending() => return Ok(()),
             };
             let served = self.serve_input(&mut work).await;
             *slot = Some(work);
             served?;
-            if self.session.closing || self.finished || client.is_killed() {
+            if self.session.closing || self.finished || client.is_ending() {
                 return Ok(());
             }
         }
@@ -128,7 +128,7 @@ impl Connection {
                 break;
             }
             self.send(work).await?;
-            if self.session.closing || self.session.client.is_killed() {
+            if self.session.closing || self.session.client.is_ending() {
                 return Ok(());
             }
         }
@@ -140,7 +140,7 @@ impl Connection {
         let mut waited = Duration::ZERO;
         while self.reactor.buffers.is_full() {
             self.share.hold(work.held_bytes());
-            if self.session.client.is_killed() {
+            if self.session.client.is_ending() {
                 return Err(Ended);
             }
             // Those that hold nothing wait for those that do, so somebody always leaves.
@@ -229,13 +229,20 @@ impl Connection {
 
     /// Waits until the client takes some of the output from `sent` on.
     async fn send_some(&mut self, work: &mut Work, sent: usize) -> Result<usize, Ended> {
+        let client = Arc::clone(&self.session.client);
         let mut waited = Duration::ZERO;
-        self.session.client.reply_bytes.store((work.output.len() - sent) as u64, Ordering::Relaxed);
+        client.reply_bytes.store((work.output.len() - sent) as u64, Ordering::Relaxed);
         loop {
             self.share.hold(work.held_bytes());
             let progress = poll_fn(|context| self.poll_send(work, sent, context));
-            if let Ok(count) = tokio::time::timeout(LOOK, progress).await {
-                return count;
+            tokio::select! {
+                biased;
+                () = client.killed() => return Err(Ended),
+                sent = tokio::time::timeout(LOOK, progress) => if let Ok(count) = sent {
+                    // Who takes replies is not idle.
+                    client.active_ms.store(self.reactor.clock.wall_ms(), Ordering::Relaxed);
+                    return count;
+                },
             }
             waited += LOOK;
             if waited >= self.reactor.buffers.patience() {

@@ -112,6 +112,13 @@ impl Server {
         self.accepting.wait().await;
         self.senders.clear();
         for client in self.services.registry.list() {
+            client.drain();
+        }
+    }
+
+    /// Ends the connections that are still there, whatever they have not taken.
+    pub fn cut(&self) {
+        for client in self.services.registry.list() {
             client.kill();
         }
     }

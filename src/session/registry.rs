@@ -45,6 +45,7 @@ pub struct Client {
     /// `CLIENT NO-EVICT`.
     pub no_evict: AtomicBool,
     texts: Mutex<Texts>,
+    draining: AtomicBool,
     killed: AtomicBool,
     wake: Notify,
 }
@@ -100,19 +101,38 @@ impl Client {
         self.texts.lock().command = command;
     }
 
-    /// Asks the task that serves the connection to close it.
-    pub fn kill(&self) {
-        self.killed.store(true, Ordering::Release);
+    /// Asks the task that serves the connection to close it once the replies of the batch at hand are taken.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
         self.wake.notify_one();
     }
 
-    /// Whether the connection is to be closed.
+    /// Asks the task that serves the connection to close it at once, whatever is still to be sent.
+    pub fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.drain();
+    }
+
+    /// Whether nothing more is to be executed.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing more is to be sent.
     #[must_use]
     pub fn is_killed(&self) -> bool {
         self.killed.load(Ordering::Acquire)
     }
 
-    /// Waits until somebody kills the connection.
+    /// Waits until the connection is to end. One task waits here at a time.
+    pub async fn ending(&self) {
+        while !self.is_ending() {
+            self.wake.notified().await;
+        }
+    }
+
+    /// Waits until somebody kills the connection. One task waits here at a time.
     pub async fn killed(&self) {
         while !self.is_killed() {
             self.wake.notified().await;
@@ -194,6 +214,7 @@ impl Registry {
             sent_bytes: AtomicU64::new(0),
             no_evict: AtomicBool::new(false),
             texts: Mutex::default(),
+            draining: AtomicBool::new(false),
             killed: AtomicBool::new(false),
             wake: Notify::new(),
         });
@@ -222,11 +243,10 @@ impl Registry {
         self.clients.lock().len()
     }
 
-    /// Closes the connections that `filter` names, and tells how many.
-    pub fn kill(&self, filter: &KillFilter) -> usize {
-        let named: Vec<_> = self.list().into_iter().filter(|client| filter.names(client)).collect();
-        named.iter().for_each(|client| client.kill());
-        named.len()
+    /// The connections that `filter` names, oldest first.
+    #[must_use]
+    pub fn named(&self, filter: &KillFilter) -> Vec<Arc<Client>> {
+        self.list().into_iter().filter(|client| filter.names(client)).collect()
     }
 
     /// At most so many connections at a time.
@@ -259,15 +279,16 @@ mod tests {
     use std::net::SocketAddr;
 
     #[test]
-    fn connections_are_admitted_up_to_the_limit_and_killed_by_address() {
+    fn connections_are_admitted_up_to_the_limit_and_named_by_address() {
         let registry = Registry::new(2);
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let first = registry.admit(address(1), address(9), 0).expect("room for two");
         let second = registry.admit(address(2), address(9), 0).expect("room for two");
         assert!(registry.admit(address(3), address(9), 0).is_none());
         let filter = KillFilter { address: Some("127.0.0.1:2".into()), ..KillFilter::default() };
-        assert_eq!(registry.kill(&filter), 1);
-        assert!(second.is_killed() && !first.is_killed());
+        let named: Vec<_> = registry.named(&filter).iter().map(|client| client.id).collect();
+        assert_eq!(named, [second.id]);
+        assert!(first.id < second.id && !first.is_ending());
         registry.remove(second.id);
         assert!(registry.admit(address(3), address(9), 0).is_some());
         assert_eq!(registry.totals(), (3, 1));

@@ -1,5 +1,9 @@
 //! Clients that mean harm or do not care: the server goes on, within its memory.
 
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
 use crate::server::{Connection, Server};
 
 fn used_by_buffers(client: &mut Connection) -> u64 {
@@ -58,4 +62,43 @@ fn a_transaction_whose_reply_is_endless_is_cut() {
     let reply = client.line("EXEC");
     assert!(reply.starts_with("*70\r\n$") && reply.len() < 66 << 20);
     assert!(reply.ends_with("-ERR the reply of this transaction exceeds 64 MB; this command was not run\r\n"));
+}
+
+/// A client that has sent many requests for long replies and reads none of them, and its number.
+fn deaf(server: &Server) -> (Connection, i64) {
+    let mut client = server.connect();
+    assert_eq!(client.call(&[b"SET", b"key", &[b'v'; 16 << 10]]), b"+OK\r\n");
+    let id = client.number("CLIENT ID");
+    client.send_what_is_taken(&b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n".repeat(4096));
+    (client, id)
+}
+
+#[test]
+fn a_killed_client_that_never_reads_is_gone_at_once() {
+    let server = Server::start();
+    let (mut deaf, id) = deaf(&server);
+    let mut client = server.connect();
+    client.check(&[(&format!("CLIENT KILL ID {id}"), ":1\r\n")]);
+    let begun = Instant::now();
+    while client.line("CLIENT LIST").contains(&format!("id={id} ")) {
+        assert!(begun.elapsed() < Duration::from_secs(5), "it is waited for");
+    }
+    deaf.read_to_the_end();
+    let own = client.number("CLIENT ID");
+    client.check(&[(&format!("CLIENT KILL ID {own} SKIPME no"), ":1\r\n")]);
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_stop_waits_for_a_client_that_never_reads_as_long_as_is_said() {
+    let mut server = Server::with(&["--drain-timeout", "500ms"]);
+    let (_deaf, _) = deaf(&server);
+    server.connect().check(&[("SET last 1", "+OK\r\n")]);
+    let begun = Instant::now();
+    server.signal(Signal::TERM);
+    let (code, log) = server.wait_until_it_ends();
+    assert!(code == Some(0) && log.contains("their connections are cut"), "{code:?} {log}");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    server.start_again(&[]);
+    assert_eq!(server.connect().number("EXISTS last key"), 2);
 }
