@@ -5,8 +5,10 @@
 //! too much, nothing more is read. A client that takes no byte for [`Buffers::patience`] is closed; one that was killed, at
 //! once, replies sent or not. A request that is too long by itself is the scanner's to refuse.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -33,6 +35,9 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How often a connection that may not go on looks whether there is room again.
 const ROOM_PAUSE: Duration = Duration::from_millis(5);
 
+/// Warnings of the same kind are at least so far apart.
+const WARNING_PAUSE: Duration = Duration::from_secs(60);
+
 /// Told to a connection that is closed because it held buffers while all of them were full.
 const FULL_LINE: &[u8] = b"-ERR the buffers of all connections are full, and this one held some without progress\r\n";
 /// Input buffers double up to here.
@@ -55,6 +60,22 @@ pub(super) struct Reactor {
     pub(super) pool: WorkPool,
     pub(super) limits: ConnectionLimits,
     pub(super) buffers: Arc<Buffers>,
+    pub(super) warned: Cell<Option<Duration>>,
+}
+
+impl Reactor {
+    /// Logs that somebody at `address` speaks HTTP, at most once in [`WARNING_PAUSE`].
+    pub(super) fn warn_of_http(&self, address: SocketAddr) {
+        let now = self.clock.monotonic();
+        if self.warned.get().is_none_or(|before| now.saturating_sub(before) >= WARNING_PAUSE) {
+            self.warned.set(Some(now));
+            tracing::warn!(
+                %address,
+                "possible attack: a client sent a line of HTTP (POST or Host:), as a web page does that makes a browser \
+                 send commands here; its connection was closed"
+            );
+        }
+    }
 }
 
 /// Why a connection ended; nobody is told.

@@ -86,7 +86,7 @@ impl Connection {
                 None => break,
             };
             let args = Args::new(&work.input, &work.spans[spans.clone()]);
-            let step = self.admit(args);
+            let Some(step) = self.admit(args) else { break };
             if let EntryStep::Finish(resolved) = step
                 && resolved.command.flags.has(Flags::ALONE)
             {
@@ -130,16 +130,23 @@ impl Connection {
         }
     }
 
-    /// What is to become of a request, before anything is planned: known, allowed, queued?
-    fn admit(&mut self, args: Args<'_>) -> EntryStep {
-        let resolved = match resolve(args) {
-            Ok(resolved) => resolved,
-            Err(error) => {
-                self.session.closing |= is_http(args.get(0));
-                self.break_queue();
-                return EntryStep::Refuse(error, None);
+    /// What is to become of a request, before anything is planned: known, allowed, queued? `None` if it ends the connection.
+    fn admit(&mut self, args: Args<'_>) -> Option<EntryStep> {
+        match resolve(args) {
+            Ok(resolved) => Some(self.admit_known(args, resolved)),
+            Err(_) if is_http(args.get(0)) => {
+                self.session.closing = true;
+                self.reactor.warn_of_http(self.session.client.address);
+                None
             }
-        };
+            Err(error) => {
+                self.break_queue();
+                Some(EntryStep::Refuse(error, None))
+            }
+        }
+    }
+
+    fn admit_known(&mut self, args: Args<'_>, resolved: Resolved) -> EntryStep {
         let flags = resolved.command.flags;
         if !self.session.authenticated && !flags.has(Flags::NO_AUTH) {
             self.reactor.services.stats.count_rejected(resolved);

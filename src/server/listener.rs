@@ -3,6 +3,7 @@
 //! Drain: the listener closes, every connection finishes the batch it is at, sends its replies and ends; then the reactors
 //! end. What was acknowledged is durable, what was not executed was not acknowledged.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -61,7 +62,8 @@ impl Server {
                 let engine = Arc::clone(services.coordinator.replica().engine());
                 let commit = CommitQueue::new(engine, options.durability, signal);
                 let (clock, limits, pool) = (env.clock, options.limits, WorkPool::default());
-                Box::pin(run_reactor(Rc::new(Reactor { services, clock, commit, pool, limits, buffers }), receiver))
+                let reactor = Reactor { services, clock, commit, pool, limits, buffers, warned: Cell::new(None) };
+                Box::pin(run_reactor(Rc::new(reactor), receiver))
             };
             reactors.run(index, Box::new(make));
             sender

@@ -30,13 +30,22 @@ fn clients_that_never_read_share_one_budget() {
 
 #[test]
 fn a_web_page_cannot_send_commands() {
-    let server = Server::start();
-    for head in ["POST / HTTP/1.1", "GET / HTTP/1.1\r\nHost: 127.0.0.1"] {
+    let mut server = Server::start();
+    for (head, expected) in [
+        ("POST / HTTP/1.1", ""),
+        ("GET /\r\nhost: 127.0.0.1", "$-1\r\n"),
+        ("MULTI\r\nHost: 127.0.0.1", "+OK\r\n"),
+        ("*1\r\n$4\r\npost", ""),
+    ] {
         let mut browser = server.connect();
-        browser.send_bytes(format!("{head}\r\n\r\nSET key 1\r\n").as_bytes());
-        browser.read_to_the_end();
+        browser.send_bytes(format!("{head}\r\nSET key 1\r\n").as_bytes());
+        assert_eq!(browser.rest(), expected, "{head}");
     }
     assert_eq!(server.connect().number("EXISTS key"), 0);
+    server.signal(Signal::TERM);
+    let (_, log) = server.wait_until_it_ends();
+    let warnings = log.lines().filter(|line| line.contains("WARN") && line.contains("address=127.0.0.1")).count();
+    assert!((1..=4).contains(&warnings) && log.contains("possible attack"), "{log}");
 }
 
 #[test]
