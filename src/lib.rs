@@ -28,7 +28,8 @@
 //! 7. [`coordinator`]: what has to wait and for what. [`replica`]: operations on records; `apply.rs`, then `site.rs`.
 //! 8. [`storage`]: the engine. `engine/write.rs` and `engine/read.rs` first, then `memtable`, `log`, `table`, `manifest`,
 //!    `compaction`. [`ledger`]: the few facts that a node must never forget, in a file of their own.
-//! 9. [`config`]: the table of settings. [`node`]: makes all of the above and joins it. [`metrics`]: names and help.
+//! 9. [`wire`]: what nodes say to each other, as frames and messages.
+//! 10. [`config`]: the table of settings. [`node`]: makes all of the above and joins it. [`metrics`]: names and help.
 //!
 //! # Layers
 //!
@@ -40,7 +41,7 @@
 //! | 0 | [`types`], [`codec`], [`metrics`] | words, byte encodings, names of metrics |
 //! | 1 | [`mod@env`], [`worker`] (-> `env`) | the machine, background work |
 //! | 2 | [`causality`], [`ring`] | pure values: no clock, no lock, no IO |
-//! | 3 | [`storage`] (sees only 0 and 1), [`resp`], [`ledger`] | bytes on disk, bytes on the wire, durable facts |
+//! | 3 | [`storage`] (sees only 0 and 1), [`resp`], [`wire`], [`ledger`] | bytes on disk, bytes on the wire, durable facts |
 //! | 4 | [`replica`] | what this node holds |
 //! | 6 | [`coordinator`] | carrying a batch out |
 //! | 7 | [`session`], [`command`] (-> `session`) | what a client says and means |
@@ -50,7 +51,7 @@
 //!
 //! Upward there are only traits and hooks that a lower layer declares: [`command::Admin`] (what a command asks of the node),
 //! [`storage::Filter`] (what compaction asks of the owner of the bytes), [`storage::Engine::on_durable`]. The modules
-//! `quorum`, `paxos`, `merkle`, `membership`, `wire`, `hints`, `peer`, `gossip`, `repair` and `topology` come with the
+//! `quorum`, `paxos`, `merkle`, `membership`, `hints`, `peer`, `gossip`, `repair` and `topology` come with the
 //! cluster; their places in the table are fixed, layer 5 is theirs alone.
 //!
 //! # Invariants
@@ -184,8 +185,8 @@
 //!
 //! Each beside the code that reads and writes it, with a diagram: the engine's keys `replica/key.rs`; records
 //! `causality/format.rs`; the log `storage/log/format.rs`, its notes `storage/note.rs`; tables `storage/table/format.rs`; the
-//! manifest `storage/manifest/format.rs`; counters `storage/tally.rs`; the ledger `ledger/format.rs`; what `DUMP` answers
-//! `command/dump/payload.rs`. `tests/data/` has golden files, which a change of format must not alter but add to.
+//! manifest `storage/manifest/format.rs`; counters `storage/tally.rs`; the ledger `ledger/format.rs`; messages between nodes
+//! `wire/format.rs`; what `DUMP` answers `command/dump/payload.rs`. `tests/data/` has golden files, which a change of format must not alter but add to.
 //!
 //! # How to test
 //!
@@ -226,6 +227,7 @@ pub mod ring;
 pub mod ledger;
 pub mod resp;
 pub mod storage;
+pub mod wire;
 
 // Layer 4: a node's local truth.
 pub mod replica;

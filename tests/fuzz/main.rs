@@ -4,6 +4,7 @@
 //! longer, `PROPTEST_RNG_SEED=n` repeats a run.
 
 mod bytes;
+mod messages;
 mod numbers;
 mod replies;
 mod requests;
