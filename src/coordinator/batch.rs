@@ -159,6 +159,7 @@ impl Batch {
             scratch: &mut self.scratch,
             fetched: &self.fetched,
             now_ms: self.now_ms,
+            replication: None,
         }
     }
 

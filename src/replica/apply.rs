@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::replica::cells::{Cells, Single};
 use crate::replica::key::encode_key;
+use crate::replica::member::Replication;
 use crate::replica::operation::{Action, Change, Inputs, Operand, Operation, Outcome, Params};
 use crate::replica::site::Site;
 use crate::replica::{Failure, Replica};
@@ -33,6 +34,8 @@ pub struct Workspace<'a> {
     pub fetched: &'a [Fetched],
     /// Wall clock, in milliseconds since the Unix epoch.
     pub now_ms: u64,
+    /// What a write that goes to other replicas too needs.
+    pub replication: Option<Replication<'a>>,
 }
 
 /// What came of an operation.
@@ -82,11 +85,12 @@ impl Replica {
     #[inline]
     pub(super) fn apply_on<C: Cells>(&self, cells: &mut C, operation: &Operation, work: Workspace<'_>) -> Applied {
         let Workspace { input, arena, scratch: Scratch { key: engine_key, value: scratch }, now_ms, .. } = work;
+        let replication = work.replication;
         let database = operation.database;
         let key = bytes_of(operation.key, input, arena);
         let key_bytes = key.len();
         encode_key(database, key, engine_key);
-        let mut site = Site::new(self, cells, engine_key, now_ms);
+        let mut site = Site::new(self, cells, engine_key, now_ms).replicated(replication);
         let result = match operation.action {
             Action::Read => site.read(arena),
             Action::Look => site.look(),

@@ -1,4 +1,4 @@
-//! How far purging has come on each arc, and what compaction may take away because of it.
+//! How far purging has come on each arc: fences and floors, and what compaction may take away because of it.
 //!
 //! Made from the ledger before the engine opens, because compaction may run before there is a replica; shared by the two.
 //!
@@ -20,14 +20,19 @@ use crate::types::{ArcId, ArcLayout};
 pub struct PurgeFloors {
     layout: ArcLayout,
     floors: Box<[AtomicU64]>,
+    fences: Box<[AtomicU64]>,
 }
 
 impl PurgeFloors {
     /// The floors that the ledger knows.
     #[must_use]
     pub fn new(facts: &Facts) -> Arc<PurgeFloors> {
-        let floor = |arc| AtomicU64::new(facts.arc(ArcId(arc)).floor.0);
-        Arc::new(PurgeFloors { layout: facts.layout, floors: (0..facts.layout.arcs()).map(floor).collect() })
+        let arcs = || (0..facts.layout.arcs()).map(|arc| facts.arc(ArcId(arc)));
+        Arc::new(PurgeFloors {
+            layout: facts.layout,
+            floors: arcs().map(|arc| AtomicU64::new(arc.floor.0)).collect(),
+            fences: arcs().map(|arc| AtomicU64::new(arc.fence.0)).collect(),
+        })
     }
 
     /// The floor of `arc`: every member is known to have fenced at this time.
@@ -37,8 +42,17 @@ impl PurgeFloors {
         self.floors.get(usize::from(arc.0)).map_or(Time::ZERO, |floor| Time(floor.load(Ordering::Acquire)))
     }
 
-    /// Shows a floor that the ledger has.
+    /// The fence of `arc`: versions that are not known here and not later are refused.
+    #[must_use]
+    pub fn fence_of(&self, arc: ArcId) -> Time {
+        self.fences.get(usize::from(arc.0)).map_or(Time::ZERO, |fence| Time(fence.load(Ordering::Acquire)))
+    }
+
+    /// Shows a floor that the ledger has, and the fence that is not below it.
     pub(super) fn raise(&self, arc: ArcId, time: Time) {
+        if let Some(fence) = self.fences.get(usize::from(arc.0)) {
+            fence.fetch_max(time.0, Ordering::AcqRel);
+        }
         if let Some(floor) = self.floors.get(usize::from(arc.0)) {
             floor.fetch_max(time.0, Ordering::AcqRel);
         }

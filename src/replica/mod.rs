@@ -19,6 +19,7 @@ mod floors;
 mod flush;
 mod key;
 mod locked;
+mod member;
 mod operation;
 mod page;
 mod purger;
@@ -35,6 +36,7 @@ pub use failure::Failure;
 pub use floors::PurgeFloors;
 pub use key::{CellKey, decode_key};
 pub use locked::{Compared, KeySet, Locked, Locking, WatchedKey};
+pub use member::{Origin, Replication, Shown, Taken, put_record};
 pub use operation::{
     Action, Answer, Change, Current, Draft, Effect, Examine, Existed, Fingerprint, Found, Inputs, Operand, Operation,
     Outcome, PageLimit, PageRequest, Params,

@@ -301,6 +301,7 @@ mod tests {
                 scratch: &mut scratch,
                 fetched: &[],
                 now_ms: self.machine.clock.wall_ms(),
+                replication: None,
             };
             assert!(matches!(self.replica.apply(&operation, work), Applied::Done { .. }), "{key}");
         }

@@ -5,10 +5,11 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::causality::{Context, Dot, Plan, RecordView, Time, Version, delete, overwrite, reap};
+use crate::causality::{Context, Dot, Plan, PurgeBounds, RecordView, Time, Version, delete, overwrite, reap};
 use crate::replica::apply::{Applied, Call};
 use crate::replica::cells::Cells;
 use crate::replica::key::key_head;
+use crate::replica::member::Replication;
 use crate::replica::operation::{
     Answer, Current, Draft, Effect, Examine, Existed, Fingerprint, Found, Inputs, Outcome,
 };
@@ -24,6 +25,7 @@ pub(super) struct Site<'a, C> {
     arc: ArcId,
     database: Database,
     now_ms: u64,
+    replication: Option<Replication<'a>>,
 }
 
 type Step = Result<Applied, Failure>;
@@ -33,7 +35,14 @@ impl<'a, C: Cells> Site<'a, C> {
     #[inline]
     pub(super) fn new(replica: &'a Replica, cells: &'a mut C, key: &'a [u8], now_ms: u64) -> Self {
         let (slot, database) = key_head(key).unwrap_or_default();
-        Site { replica, cells, key, arc: replica.options.layout.arc_of(slot), database, now_ms }
+        let arc = replica.options.layout.arc_of(slot);
+        Site { replica, cells, key, arc, database, now_ms, replication: None }
+    }
+
+    /// With what a write that goes to other replicas too needs.
+    #[inline]
+    pub(super) fn replicated(self, replication: Option<Replication<'a>>) -> Self {
+        Site { replication, ..self }
     }
 
     /// Reads the winning value into the arena.
@@ -98,7 +107,7 @@ impl<'a, C: Cells> Site<'a, C> {
         self.alter(|site, old, draft| {
             let dot = site.next_dot(old);
             let version = Version { dot, payload: value, expiry };
-            let plan = overwrite(old, &Context::new(), site.purge_floor(), version)?;
+            let plan = overwrite(old, site.seen, site.purge_floor(), version)?;
             site.store(&plan, draft);
             Ok((Outcome::Written, Verdict::Put))
         })
@@ -142,7 +151,7 @@ impl<'a, C: Cells> Site<'a, C> {
                 return Err(failure);
             }
             let version = Version { dot: site.next_dot(old), payload, expiry };
-            let plan = overwrite(old, &Context::new(), site.purge_floor(), version)?;
+            let plan = overwrite(old, site.seen, site.purge_floor(), version)?;
             site.store(&plan, draft);
             Ok((Outcome::Changed(answer), Verdict::Put))
         })
@@ -161,17 +170,22 @@ impl<'a, C: Cells> Site<'a, C> {
     }
 
     #[inline]
-    fn alter(
+    pub(super) fn alter(
         &mut self,
         mut decide: impl FnMut(&Steady<'_>, &RecordView<'_>, &mut storage::Draft<'_>) -> Result<(Outcome, Verdict), Failure>,
     ) -> Step {
         let (replica, arc, now_ms, database) = (self.replica, self.arc, self.now_ms, self.database);
+        let nothing = Context::new();
+        let (seen, mut record) = match &mut self.replication {
+            Some(replication) => (replication.seen, Some(&mut *replication.record)),
+            None => (&nothing, None),
+        };
         let mut decided = Ok(Outcome::Pending);
         let updated = self.cells.update(self.key, &mut |bytes, draft| {
             // Under the key's lock: a flush chooses its time while no change runs, so this one has it or comes before it.
             let flushed = replica.flush_time(database);
             let attempt = raw_view(bytes).and_then(|raw| {
-                let steady = Steady { replica, arc, now_ms, raw };
+                let steady = Steady { replica, arc, now_ms, raw, seen };
                 decide(&steady, &raw.after_flush(flushed), draft)
             });
             let (outcome, verdict) = match attempt {
@@ -179,6 +193,12 @@ impl<'a, C: Cells> Site<'a, C> {
                 Err(failure) => (Err(failure), Verdict::Keep),
             };
             decided = outcome;
+            if let Some(record) = record.as_deref_mut() {
+                record.clear();
+                if verdict == Verdict::Put {
+                    record.extend_from_slice(draft.record());
+                }
+            }
             verdict
         })?;
         Ok(match updated {
@@ -199,24 +219,41 @@ fn applied(decided: Result<Outcome, Failure>, position: Stamp) -> Applied {
 }
 
 /// What stays the same while the engine calls back.
-struct Steady<'a> {
-    replica: &'a Replica,
+pub(super) struct Steady<'a> {
+    pub(super) replica: &'a Replica,
     arc: ArcId,
     now_ms: u64,
     // The record as it lies there, flushed versions included: what the counters count.
     raw: RecordView<'a>,
+    // What a majority has seen: covered by what is written.
+    seen: &'a Context,
 }
 
 impl Steady<'_> {
-    /// The name of a new write that covers all of `old`; called under the key's lock.
+    /// The name of a new write that covers all of `old` and what a majority has seen; called under the key's lock.
     #[inline]
     fn next_dot(&self, old: &RecordView<'_>) -> Dot {
-        let time = self.replica.hlc.next(self.now_ms, old.newest_time());
-        if let Some(newest) = self.replica.newest.get(usize::from(self.arc.0)) {
-            // Times grow, and the lock of the arc's shard keeps other writers away.
-            newest.store(time.0, Ordering::Release);
-        }
+        let covered = old.newest_time().max(self.seen.newest_time());
+        let time = self.replica.hlc.next(self.now_ms, covered);
+        self.raise_newest(time);
         Dot { actor: self.replica.options.actor, time }
+    }
+
+    /// Counts `time` among those that the arc holds.
+    #[inline]
+    pub(super) fn raise_newest(&self, time: Time) {
+        if let Some(newest) = self.replica.newest.get(usize::from(self.arc.0)) {
+            // The lock of the arc's shard keeps other writers away.
+            if newest.load(Ordering::Relaxed) < time.0 {
+                newest.store(time.0, Ordering::Release);
+            }
+        }
+    }
+
+    /// The bounds that a record is merged by whose sender has `fence`.
+    pub(super) fn bounds(&self, fence: Time) -> PurgeBounds {
+        let own = self.replica.floors.fence_of(self.arc);
+        PurgeBounds { fence: if fence >= own { Time::ZERO } else { own }, floor: self.purge_floor() }
     }
 
     #[inline]
@@ -226,7 +263,7 @@ impl Steady<'_> {
 
     /// Encodes the new record and notes what it changes in the counters.
     #[inline]
-    fn store(&self, plan: &Plan<'_>, draft: &mut storage::Draft<'_>) {
+    pub(super) fn store(&self, plan: &Plan<'_>, draft: &mut storage::Draft<'_>) {
         let change = plan.change_from(&self.raw);
         if let Some(expiry) = change.after.expiry {
             self.replica.due_times.lower(self.arc, expiry.at_ms);
@@ -240,12 +277,12 @@ impl Steady<'_> {
         plan.encode(draft.value(plan.encoded_len()));
     }
 
-    /// A delete; a record without versions needs none.
+    /// A delete; a record without versions needs none, unless a majority has seen something else.
     fn store_tombstone(&self, old: &RecordView<'_>, draft: &mut storage::Draft<'_>) -> Result<Verdict, Failure> {
-        if old.is_tombstone() {
+        if old.is_tombstone() && self.seen.is_empty() {
             return Ok(Verdict::Keep);
         }
-        let plan = delete(old, &Context::new(), self.purge_floor(), self.next_dot(old))?;
+        let plan = delete(old, self.seen, self.purge_floor(), self.next_dot(old))?;
         self.store(&plan, draft);
         Ok(Verdict::Put)
     }
@@ -258,7 +295,7 @@ pub(super) fn view(bytes: Option<&[u8]>, flushed: Time) -> Result<RecordView<'_>
 }
 
 #[inline]
-fn raw_view(bytes: Option<&[u8]>) -> Result<RecordView<'_>, Failure> {
+pub(super) fn raw_view(bytes: Option<&[u8]>) -> Result<RecordView<'_>, Failure> {
     let unreadable = |error| Failure::Storage(format!("a stored record cannot be read: {error}").into());
     RecordView::of(bytes).map_err(unreadable)
 }

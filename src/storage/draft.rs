@@ -99,6 +99,13 @@ impl<'a> Draft<'a> {
         &mut self.entry
     }
 
+    /// The record as it was appended; empty before [`Draft::value`].
+    #[must_use]
+    pub fn record(&self) -> &[u8] {
+        let head = varint_len(self.key.len() as u64) + self.key.len();
+        self.entry.get(head..).unwrap_or(&[])
+    }
+
     /// The entry's bytes: key length, key, record.
     #[inline]
     pub(crate) fn into_entry(mut self) -> (Box<[u8]>, Note) {

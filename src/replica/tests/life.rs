@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::causality::{Hlc, RecordView, Time};
+use crate::causality::{Context, Hlc, RecordView, Time};
 use crate::env::Clock;
 use crate::env::memory::MemoryMachine;
 use crate::ledger::Ledger;
 use crate::replica::{
     Action, Answer, Applied, Change, Effect, Failure, KeySet, Locked, Locking, Operand, Operation, Outcome, Params,
-    PurgeFloors, Purger, Reaper, Replica, ReplicaOptions, ReplicaParts, Scratch, Workspace, decode_key,
+    PurgeFloors, Purger, Reaper, Replica, ReplicaOptions, ReplicaParts, Replication, Scratch, Workspace, decode_key,
 };
 use crate::storage::{Durability, Engine, Fetched, Options, ScanLimit, ScanRange};
 use crate::types::{ArcLayout, Database, Span, Stamp};
@@ -104,6 +104,22 @@ impl Life {
         self.replica.now_ms(self.machine.clock.wall_ms())
     }
 
+    /// Carries out an action on database 0 that covers what a majority has `seen`; the record that goes to other replicas.
+    pub(super) fn replicate(&self, key: &str, (action, operand): (Action, &[u8]), seen: &Context) -> Vec<u8> {
+        let (operation, input) = operation(0, key, action, operand);
+        let (mut arena, mut scratch, mut record) = (Vec::new(), Scratch::default(), Vec::new());
+        let work = Workspace {
+            input: &input,
+            arena: &mut arena,
+            scratch: &mut scratch,
+            fetched: &[],
+            now_ms: self.now_ms(),
+            replication: Some(Replication { seen, record: &mut record }),
+        };
+        assert!(matches!(self.replica.apply(&operation, work), Applied::Done { .. }), "{key}");
+        record
+    }
+
     /// Carries out an action; its answer's bytes are in the vector.
     pub(super) fn apply(&self, database: u8, key: &str, action: Action, operand: &[u8]) -> (Outcome, Vec<u8>) {
         let (outcome, _, arena) = self.try_apply(database, key, action, operand).expect("carried out");
@@ -127,6 +143,7 @@ impl Life {
                 scratch: &mut scratch,
                 fetched: &fetched,
                 now_ms: self.now_ms(),
+                replication: None,
             };
             match self.replica.apply(&operation, work) {
                 Applied::Done { outcome, position } => return Ok((outcome, position, arena)),
@@ -262,8 +279,14 @@ impl Life {
     ) -> Outcome {
         let (operation, input) = operation(0, key, action, operand);
         let (mut arena, mut scratch) = (Vec::new(), Scratch::default());
-        let work =
-            Workspace { input: &input, arena: &mut arena, scratch: &mut scratch, fetched: &[], now_ms: self.now_ms() };
+        let work = Workspace {
+            input: &input,
+            arena: &mut arena,
+            scratch: &mut scratch,
+            fetched: &[],
+            now_ms: self.now_ms(),
+            replication: None,
+        };
         match self.replica.apply_locked(locked, &operation, work) {
             Applied::Done { outcome, .. } => outcome,
             other => panic!("{other:?}"),

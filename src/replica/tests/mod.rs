@@ -3,6 +3,7 @@
 mod actions;
 mod flush;
 mod life;
+mod member;
 mod model;
 mod purge;
 mod reap;
