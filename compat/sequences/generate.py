@@ -10,10 +10,8 @@ import random as randomness
 from sequences import commands, values
 
 ALONE = {b"SCAN", b"RANDOMKEY", b"DBSIZE", b"DUMP", b"HELLO", b"RESET", b"WAIT", b"CLUSTER"}
-# Not after a WATCH: a key that was made and flushed in between, or made with an expiry in the past, is as it was, and only
-# Redis calls it changed.
-RETURNS = {b"FLUSHALL", b"FLUSHDB", b"RESTORE"}
-MOMENTS = {b"EXAT", b"PXAT"}
+# Not after a WATCH: a flush changes every key of its database, and only those that are there in Redis.
+FLUSHES = {b"FLUSHALL", b"FLUSHDB"}
 # Where a relative expiry stands: behind one of the words, or second argument of one of the commands.
 SPANS = {b"EX", b"PX"}
 SPAN_COMMANDS = {b"EXPIRE", b"PEXPIRE", b"SETEX", b"PSETEX"}
@@ -67,7 +65,7 @@ class Generator:
             inside = self.open.get(connection, False)
             arguments = self.command(inside)
             alone = arguments[0].upper() in ALONE if arguments else False
-            if alone and (inside or self.is_started(batch)) or self.watched and returns(arguments):
+            if alone and (inside or self.is_started(batch)) or self.watched and flushes(arguments):
                 continue
             self.add(connection, batch, arguments)
             if alone:
@@ -148,9 +146,9 @@ def lengthen(word):
     return b"%d" % (int(word) + SHORTEST_SPAN) if is_short else word
 
 
-def returns(arguments):
-    """Whether a command may leave a key that is not there as it was, though Redis calls it changed."""
-    return bool(arguments) and (arguments[0].upper() in RETURNS or not MOMENTS.isdisjoint(arguments))
+def flushes(arguments):
+    """Whether a command empties a database."""
+    return bool(arguments) and arguments[0].upper() in FLUSHES
 
 
 def make(seed, dumps):

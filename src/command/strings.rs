@@ -200,20 +200,12 @@ fn plan_set_with_options(planning: &mut Planning<'_>, args: Args<'_>) -> Result<
     let value = Operand::Input(args.span(2));
     let plain = options.condition == Condition::Always && options.wanted == Wanted::Done;
     let action = if plain && options.retime != Retime::Keep {
-        write_until(value, expiry, now_ms)
+        Action::Write { value, expiry }
     } else {
         Action::Change(set, set_params(options, expiry, value))
     };
     planning.on(args, 1, action);
     Ok(())
-}
-
-/// A plain write, or a delete where the new value would have expired already.
-fn write_until(value: Operand, expiry: Option<u64>, now_ms: u64) -> Action {
-    match expiry {
-        Some(expiry) if expiry <= now_ms => Action::Delete,
-        expiry => Action::Write { value, expiry },
-    }
 }
 
 fn finish_set(finishing: &mut Finishing<'_>) -> Next {
@@ -246,7 +238,7 @@ fn plan_set_for(planning: &mut Planning<'_>, args: Args<'_>, command: (ExpiryFor
     let (form, name) = command;
     let now_ms = planning.batch.now_ms();
     let expiry = form.moment(args.get(2), now_ms, name)?;
-    planning.on(args, 1, write_until(Operand::Input(args.span(3)), Some(expiry), now_ms));
+    planning.on(args, 1, Action::Write { value: Operand::Input(args.span(3)), expiry: Some(expiry) });
     Ok(())
 }
 
@@ -291,9 +283,6 @@ fn set(current: Option<Current<'_>>, inputs: &Inputs<'_>, draft: &mut Draft<'_>)
     }
     if flags & KEEP_EXPIRY == 0 {
         draft.expiry = (expiry != 0).then_some(expiry as u64);
-    }
-    if draft.expiry.is_some_and(|expiry| expiry <= inputs.now_ms) {
-        return Effect::Remove;
     }
     draft.value.extend_from_slice(inputs.operand);
     Effect::Write

@@ -44,7 +44,7 @@ pub enum Action {
     Examine(Examine, Params),
     /// The fingerprint of the record as it is now, for WATCH.
     Fingerprint,
-    /// A plain SET: supersedes all that this record's context covers.
+    /// A plain SET: supersedes all that this record's context covers. With an expiry in the past it leaves no value.
     Write {
         /// The new value.
         value: Operand,
@@ -129,7 +129,7 @@ impl Draft<'_> {
 pub enum Effect {
     /// Nothing.
     Keep,
-    /// Writes the draft's value and expiry.
+    /// Writes the draft's value and expiry; with an expiry in the past it leaves no value.
     Write,
     /// Writes the current value once more, with the draft's expiry.
     Touch,
@@ -245,7 +245,7 @@ pub struct Found {
 pub struct Fingerprint {
     /// Hash over the dots of unexpired versions; 0 if there are none.
     pub hash: u64,
-    /// Time of the newest write that the record has seen: a key that was written and deleted again looks as before but
-    /// for this. Purging takes it away, so only a later one tells of a change.
+    /// Time of the newest write that the record has seen, or of the last flush of its database: a key that was written
+    /// and deleted again looks as before but for this. Purging takes it away, so only a later one tells of a change.
     pub newest: Time,
 }

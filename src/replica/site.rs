@@ -81,11 +81,14 @@ impl<'a, C: Cells> Site<'a, C> {
         })
     }
 
-    /// The record's fingerprint.
+    /// The record's fingerprint. A flush counts as a write to every key: what it took away is not known any more.
     pub(super) fn fingerprint(&mut self) -> Step {
         let at_ms = self.replica.now_ms(self.now_ms);
+        // Read before the record is: a flush in between shows at the next look.
+        let flushed = self.replica.flush_time(self.database);
         self.see(|record| {
-            Outcome::Fingerprint(Fingerprint { hash: record.fingerprint(at_ms), newest: record.newest_time() })
+            let newest = record.newest_time().max(flushed);
+            Outcome::Fingerprint(Fingerprint { hash: record.fingerprint(at_ms), newest })
         })
     }
 
@@ -104,11 +107,9 @@ impl<'a, C: Cells> Site<'a, C> {
     /// A plain SET.
     #[inline]
     pub(super) fn write(&mut self, value: &[u8], expiry: Option<u64>) -> Step {
+        let at_ms = self.replica.now_ms(self.now_ms);
         self.alter(|site, old, draft| {
-            let dot = site.next_dot(old);
-            let version = Version { dot, payload: value, expiry };
-            let plan = overwrite(old, site.seen, site.purge_floor(), version)?;
-            site.store(&plan, draft);
+            site.store_version((value, expiry), at_ms, old, draft)?;
             Ok((Outcome::Written, Verdict::Put))
         })
     }
@@ -150,9 +151,7 @@ impl<'a, C: Cells> Site<'a, C> {
                 arena.truncate(kept);
                 return Err(failure);
             }
-            let version = Version { dot: site.next_dot(old), payload, expiry };
-            let plan = overwrite(old, site.seen, site.purge_floor(), version)?;
-            site.store(&plan, draft);
+            site.store_version((payload, expiry), at_ms, old, draft)?;
             Ok((Outcome::Changed(answer), Verdict::Put))
         })
     }
@@ -275,6 +274,26 @@ impl Steady<'_> {
             tree: None,
         };
         plan.encode(draft.value(plan.encoded_len()));
+    }
+
+    /// A new value with its expiry in the place of all of `old`. One that has expired already leaves no version, but its
+    /// dot even where nothing was: who watches the key has to notice.
+    #[inline]
+    fn store_version(
+        &self,
+        (payload, expiry): (&[u8], Option<u64>),
+        at_ms: u64,
+        old: &RecordView<'_>,
+        draft: &mut storage::Draft<'_>,
+    ) -> Result<(), Failure> {
+        let dot = self.next_dot(old);
+        let plan = if expiry.is_some_and(|expiry| expiry <= at_ms) {
+            delete(old, self.seen, self.purge_floor(), dot)?
+        } else {
+            overwrite(old, self.seen, self.purge_floor(), Version { dot, payload, expiry })?
+        };
+        self.store(&plan, draft);
+        Ok(())
     }
 
     /// A delete; a record without versions needs none, unless a majority has seen something else.

@@ -21,3 +21,4 @@ mod reply_modes;
 mod server;
 mod several;
 mod strings;
+mod watch;

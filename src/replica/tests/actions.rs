@@ -162,6 +162,22 @@ fn a_watched_key_changes_with_every_write_and_with_nothing_else() {
 }
 
 #[test]
+fn an_absent_watched_key_changes_with_what_leaves_no_value() {
+    let life = Life::first(1);
+    let past = life.now_ms() - 1;
+    let seen = fingerprint(&life, "k");
+    life.set_until(0, "k", (b"v", Some(past)));
+    assert!(has_changed(&life, "k", seen) && life.get(0, "k").is_none());
+    assert_eq!(life.replica.count(Database(0)), 0, "it never was a key");
+    let seen = fingerprint(&life, "k");
+    life.flush(&[1]).expect("a sound disk");
+    assert!(!has_changed(&life, "k", seen), "another database");
+    life.flush(&[0]).expect("a sound disk");
+    assert!(has_changed(&life, "k", seen), "it may have been made before");
+    assert!(!has_changed(&life, "k", fingerprint(&life, "k")));
+}
+
+#[test]
 fn a_changed_watched_key_tells_what_has_to_be_durable() {
     let life = Life::first(1);
     let seen = fingerprint(&life, "k");
