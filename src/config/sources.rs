@@ -107,6 +107,9 @@ impl Settings {
         if pair.saturating_mul(2) > self.bytes("query-buffer-max") {
             return Err(self.unfit("max-pair-bytes", "two of these have to fit query-buffer-max"));
         }
+        if self.bytes("query-buffer-max").saturating_mul(2) > self.bytes("connection-buffers-max") {
+            return Err(self.unfit("query-buffer-max", "two of these have to fit connection-buffers-max"));
+        }
         self.derived("peer-listen", 10_000)?;
         self.derived("http-listen", 2_000)?;
         Ok(())
@@ -170,6 +173,7 @@ mod tests {
             "flag --listen: `listen`: the port that peer-listen follows to is 70000",
         );
         check(&[], &[("max-pair-bytes", "32MB")], "flag --max-pair-bytes: `max-pair-bytes`: four of these");
+        check(&[], &[("query-buffer-max", "33MB")], "flag --query-buffer-max: `query-buffer-max`: two of these");
         let missing = Sources { file: Some("/none.toml".into()), ..Sources::default() };
         let error = Config::load(&missing, &*machine("").disk).expect_err("there is no such file");
         assert!(error.to_string().starts_with("/none.toml: "), "{error}");

@@ -114,8 +114,15 @@ pub static SPECS: &[Spec] = &[
     Spec::new(
         "query-buffer-max",
         Kind::Bytes(MB, 2 * GB),
+        "32MB",
+        "Bytes of requests that one connection may have waiting, and so the longest request.",
+    ),
+    Spec::new(
+        "connection-buffers-max",
+        Kind::Bytes(2 * MB, 64 * GB),
         "64MB",
-        "Bytes of requests that one connection may have waiting.",
+        "Memory for requests, replies and transactions of all connections together. What a connection holds up to 32 KB \
+         does not count. Once it is full, connections that hold some without progress are closed.",
     ),
     Spec::new("keys-reply-max", Kind::Number(1, 100_000_000), "1000000", "Keys that KEYS answers at most.").changes(),
     Spec::new(

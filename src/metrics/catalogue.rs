@@ -47,7 +47,7 @@ metrics! {
     KEYS_EXPIRING = gauge("annulus_keys_expiring", &["database"], "Keys that have an expiry.");
     MEMORY_RESIDENT = gauge("annulus_memory_resident_bytes", &[], "Memory of the process.");
     MEMORY_USED = gauge("annulus_memory_used_bytes", &["budget"], "Memory that is bounded by a setting.");
-    MEMORY_LIMIT = gauge("annulus_memory_limit_bytes", &["budget"], "The bound (connection_buffers: of each connection).");
+    MEMORY_LIMIT = gauge("annulus_memory_limit_bytes", &["budget"], "The bound.");
     CPU_TIME = counter("annulus_cpu_milliseconds_total", &["mode"], "Processor time of the process.");
     LOG_BYTES = counter("annulus_log_bytes_total", &[], "Bytes appended to the commit log since the data was made.");
     LOG_DURABLE_BYTES = counter("annulus_log_durable_bytes_total", &[], "The part of them that counts as durable.");

@@ -17,6 +17,7 @@ use crate::env::Env;
 use crate::node::log::LogControl;
 use crate::node::status;
 use crate::replica::Replica;
+use crate::server::Buffers;
 use crate::session::Registry;
 use crate::storage::Options;
 use crate::worker::Runner;
@@ -27,6 +28,7 @@ pub(super) struct NodeAdmin {
     pub(super) identity: Identity,
     pub(super) replica: Arc<Replica>,
     pub(super) registry: Arc<Registry>,
+    pub(super) buffers: Arc<Buffers>,
     pub(super) runner: Runner,
     pub(super) started: Duration,
     pub(super) log: Option<LogControl>,
@@ -45,6 +47,7 @@ pub(super) struct AdminParts {
     pub(super) identity: Identity,
     pub(super) replica: Arc<Replica>,
     pub(super) registry: Arc<Registry>,
+    pub(super) buffers: Arc<Buffers>,
     pub(super) log: Option<LogControl>,
     pub(super) store: Options,
     /// Connections that the machine allows.
@@ -53,7 +56,7 @@ pub(super) struct AdminParts {
 
 impl NodeAdmin {
     pub(super) fn new(parts: AdminParts, settings: &Settings) -> Arc<Self> {
-        let AdminParts { env, identity, replica, registry, log, store, clients_ceiling } = parts;
+        let AdminParts { env, identity, replica, registry, buffers, log, store, clients_ceiling } = parts;
         Arc::new(NodeAdmin {
             runner: Runner::new(&env),
             started: env.clock.monotonic(),
@@ -61,6 +64,7 @@ impl NodeAdmin {
             identity,
             replica,
             registry,
+            buffers,
             log,
             store,
             clients_ceiling,

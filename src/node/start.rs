@@ -16,7 +16,7 @@ use crate::node::error::Error;
 use crate::node::log::LogControl;
 use crate::node::{Node, files, store, upkeep};
 use crate::replica::{PurgeFloors, Replica, ReplicaOptions, ReplicaParts};
-use crate::server::{ConnectionLimits, Http, Server, ServerOptions};
+use crate::server::{Buffers, ConnectionLimits, Http, Server, ServerOptions};
 use crate::session::Registry;
 use crate::storage::{Engine, Options};
 
@@ -60,14 +60,16 @@ impl Node {
         let replica = Arc::new(open(env, settings, &store, life)?);
         let registry = Arc::new(Registry::new(client_limit(settings, shares.clients)));
         let Surroundings { env, reactors, log, .. } = surroundings;
-        let parts =
-            AdminParts { env: env.clone(), identity, replica, registry, log, store, clients_ceiling: shares.clients };
+        let buffers = Buffers::new(settings.bytes("connection-buffers-max") as usize);
+        let options = server_options(settings, &buffers);
+        let (env_of_admin, clients_ceiling) = (env.clone(), shares.clients);
+        let parts = AdminParts { env: env_of_admin, identity, replica, registry, buffers, log, store, clients_ceiling };
         let admin = NodeAdmin::new(parts, settings);
         for worker in Replica::workers(&admin.replica, settings.duration("purge-interval")) {
             admin.runner.start(Priority::Low, worker);
         }
         let services = services(&admin);
-        let server = Server::start(&env, reactors, Arc::clone(&services), &server_options(settings));
+        let server = Server::start(&env, reactors, Arc::clone(&services), &options);
         server.serve(&env, bound.clients);
         let http = bound.http.map(|listener| Http::serve(listener, Arc::clone(&services)));
         let stopping = CancellationToken::new();
@@ -158,10 +160,10 @@ fn services(admin: &Arc<NodeAdmin>) -> Arc<Services> {
     })
 }
 
-fn server_options(settings: &Settings) -> ServerOptions {
+fn server_options(settings: &Settings, buffers: &Arc<Buffers>) -> ServerOptions {
     let limits = ConnectionLimits {
         pair_bytes: settings.bytes("max-pair-bytes") as usize,
         query_bytes: settings.bytes("query-buffer-max") as usize,
     };
-    ServerOptions { limits, durability: store::durability(settings) }
+    ServerOptions { limits, buffers: Arc::clone(buffers), durability: store::durability(settings) }
 }

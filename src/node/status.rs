@@ -15,13 +15,12 @@ use crate::types::{ArcId, DATABASES, Database};
 pub(super) fn gather(admin: &NodeAdmin, settings: &Settings) -> Status {
     let engine = admin.replica.engine();
     let stats = engine.stats();
-    let (connections, buffered_bytes) = connections(&admin.registry);
+    let connections = connections(&admin.registry);
     let mut budgets = store::budgets(&stats, &admin.store);
-    // Each connection is bounded by itself.
     budgets.push(Budget {
         name: "connection_buffers",
-        used: buffered_bytes,
-        limit: settings.bytes("query-buffer-max"),
+        used: admin.buffers.held_bytes() as u64,
+        limit: settings.bytes("connection-buffers-max"),
     });
     Status {
         uptime: admin.env.clock.monotonic().saturating_sub(admin.started),
@@ -54,8 +53,7 @@ fn process() -> ProcessStatus {
     }
 }
 
-/// All connections, and the bytes that their buffers hold.
-fn connections(registry: &Registry) -> (ConnectionStatus, u64) {
+fn connections(registry: &Registry) -> ConnectionStatus {
     let (received, rejected) = registry.totals();
     let (received_bytes, sent_bytes) = registry.past_traffic();
     let clients = registry.list();
@@ -69,16 +67,14 @@ fn connections(registry: &Registry) -> (ConnectionStatus, u64) {
         sent_bytes,
         ..ConnectionStatus::default()
     };
-    let mut buffered_bytes = 0;
     for client in clients {
         let (input, output) = (client.query_bytes.load(Ordering::Relaxed), client.reply_bytes.load(Ordering::Relaxed));
         status.received_bytes += client.received_bytes.load(Ordering::Relaxed);
         status.sent_bytes += client.sent_bytes.load(Ordering::Relaxed);
         status.largest_input_bytes = status.largest_input_bytes.max(input);
         status.largest_output_bytes = status.largest_output_bytes.max(output);
-        buffered_bytes += input + output;
     }
-    (status, buffered_bytes)
+    status
 }
 
 fn keyspace(replica: &Replica) -> Vec<KeyspaceStatus> {

@@ -1,7 +1,8 @@
-//! What the buffers of all connections hold together, against one limit: bounded memory however many clients misbehave.
+//! What the buffers of all connections hold together, against one limit (`connection-buffers-max`): bounded memory however
+//! many clients misbehave.
 //!
-//! A connection counts its buffers here once they exceed [`FREE_BYTES`], which every connection may hold, so the path of
-//! small requests touches nothing shared. Two marks: at [`Buffers::is_scarce`] nobody reads ahead of undelivered replies any
+//! Counted are requests, replies, and what MULTI and WATCH keep. A connection counts here once it holds more than
+//! [`FREE_BYTES`], which every connection may hold, so the path of small requests touches nothing shared. Two marks: at [`Buffers::is_scarce`] nobody reads ahead of undelivered replies any
 //! more and replies are sent in small parts; at [`Buffers::is_full`] nothing is executed, and a connection that neither
 //! takes its replies nor completes its request is closed after [`Buffers::patience`] rather than after a minute.
 //!
@@ -13,32 +14,40 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// What a connection may hold without counting it.
-pub(super) const FREE_BYTES: usize = 32 << 10;
+const FREE_BYTES: usize = 32 << 10;
 /// A client that takes no byte of its replies for so long is closed.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The same while buffers are full.
 const PATIENCE_WHEN_FULL: Duration = Duration::from_secs(5);
 
 /// The buffers of all connections.
-pub(super) struct Buffers {
-    ahead_bytes: usize,
+#[derive(Debug)]
+pub struct Buffers {
+    limit: usize,
     held: AtomicUsize,
 }
 
 impl Buffers {
-    /// Buffers of which up to `ahead_bytes` may be read ahead of undelivered replies, and a quarter more be held.
-    pub(super) fn new(ahead_bytes: usize) -> Arc<Self> {
-        Arc::new(Buffers { ahead_bytes, held: AtomicUsize::new(0) })
+    /// Buffers that together hold up to `limit` bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Buffers { limit, held: AtomicUsize::new(0) })
     }
 
-    /// Whether what is left is for requests under way and replies.
+    /// Bytes that connections hold, less those of connections that hold no more than every one may.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Whether what is left, a quarter, is for requests under way and replies.
     pub(super) fn is_scarce(&self) -> bool {
-        self.held.load(Ordering::Relaxed) >= self.ahead_bytes
+        self.held_bytes() >= self.limit - self.limit / 4
     }
 
     /// Whether nothing is left.
     pub(super) fn is_full(&self) -> bool {
-        self.held.load(Ordering::Relaxed) >= self.ahead_bytes + self.ahead_bytes / 4
+        self.held_bytes() >= self.limit
     }
 
     /// How long a client may hold buffers without any progress.
@@ -88,7 +97,7 @@ mod tests {
 
     #[test]
     fn shares_count_beyond_what_is_free_and_are_given_back() {
-        let buffers = Buffers::new(4 * FREE_BYTES);
+        let buffers = Buffers::new(5 * FREE_BYTES);
         let mut shares = [(); 3].map(|()| Share::new(&buffers));
         shares[0].hold(FREE_BYTES);
         assert!(!shares[0].is_counted());
@@ -98,7 +107,8 @@ mod tests {
         assert!(buffers.is_scarce() && !buffers.is_full());
         shares[2].hold(2 * FREE_BYTES);
         assert!(buffers.is_full() && buffers.patience() < Buffers::new(1).patience());
+        assert_eq!(buffers.held_bytes(), 5 * FREE_BYTES);
         drop(shares);
-        assert!(!buffers.is_scarce());
+        assert_eq!((buffers.is_scarce(), buffers.held_bytes()), (false, 0));
     }
 }

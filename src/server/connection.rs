@@ -156,16 +156,24 @@ impl Connection {
         self.send(work).await
     }
 
+    /// Says what the connection holds now.
+    fn hold(&mut self, work: &Work) {
+        self.share.hold(work.held_bytes() + self.session.held_bytes());
+    }
+
     /// Waits until buffers are not full; whoever fills them without progress is closed before long.
     async fn wait_for_room(&mut self, work: &mut Work) -> Result<(), Ended> {
-        let mut waited = Duration::ZERO;
+        if !self.reactor.buffers.is_full() {
+            return Ok(());
+        }
+        let begun = self.reactor.clock.monotonic();
         while self.reactor.buffers.is_full() {
-            self.share.hold(work.held_bytes());
+            self.hold(work);
             if self.session.client.is_ending() {
                 return Err(Ended);
             }
             // Those that hold nothing wait for those that do, so somebody always leaves.
-            if self.share.is_counted() && waited >= self.reactor.buffers.patience() {
+            if self.share.is_counted() && self.has_waited(begun) {
                 let sent = work.output.len();
                 work.output.extend_from_slice(FULL_LINE);
                 // As far as the socket takes it at once.
@@ -174,24 +182,28 @@ impl Connection {
                 return Err(Ended);
             }
             tokio::time::sleep(ROOM_PAUSE).await;
-            waited += ROOM_PAUSE;
         }
         Ok(())
     }
 
+    /// Whether a wait since `begun` was as long as a client may hold buffers without any progress.
+    fn has_waited(&self, begun: Duration) -> bool {
+        self.reactor.clock.monotonic().saturating_sub(begun) >= self.reactor.buffers.patience()
+    }
+
     /// Waits for bytes; for the rest of a long request only as long as there is room for what waits with it.
     async fn receive_in_time(&mut self, slot: &mut Option<Box<Work>>) -> Result<Box<Work>, Ended> {
-        self.share.hold(slot.as_ref().map_or(0, |work| work.held_bytes()));
+        let buffered = slot.as_ref().map_or(0, |work| work.held_bytes());
+        self.share.hold(buffered + self.session.held_bytes());
         if !self.share.is_counted() {
             return self.receive(slot).await;
         }
-        let mut waited = Duration::ZERO;
+        let begun = self.reactor.clock.monotonic();
         loop {
             if let Ok(work) = tokio::time::timeout(LOOK, self.receive(slot)).await {
                 return work;
             }
-            waited += LOOK;
-            if self.reactor.buffers.is_full() && waited >= self.reactor.buffers.patience() {
+            if self.reactor.buffers.is_full() && self.has_waited(begun) {
                 return Err(Ended);
             }
         }
@@ -243,7 +255,7 @@ impl Connection {
         work.output.clear();
         work.output.shrink_to(self.output_limit());
         if self.share.is_counted() {
-            self.share.hold(work.held_bytes());
+            self.hold(work);
         }
         Ok(())
     }
@@ -251,10 +263,10 @@ impl Connection {
     /// Waits until the client takes some of the output from `sent` on.
     async fn send_some(&mut self, work: &mut Work, sent: usize) -> Result<usize, Ended> {
         let client = Arc::clone(&self.session.client);
-        let mut waited = Duration::ZERO;
+        let begun = self.reactor.clock.monotonic();
         client.reply_bytes.store((work.output.len() - sent) as u64, Ordering::Relaxed);
         loop {
-            self.share.hold(work.held_bytes());
+            self.hold(work);
             let progress = poll_fn(|context| self.poll_send(work, sent, context));
             tokio::select! {
                 biased;
@@ -265,8 +277,7 @@ impl Connection {
                     return count;
                 },
             }
-            waited += LOOK;
-            if waited >= self.reactor.buffers.patience() {
+            if self.has_waited(begun) {
                 return Err(Ended);
             }
         }
@@ -294,7 +305,7 @@ impl Connection {
             self.session.client.received_bytes.fetch_add(count as u64, Ordering::Relaxed);
             self.session.client.query_bytes.store(work.input.len() as u64, Ordering::Relaxed);
             self.finished = count == 0;
-            self.share.hold(work.held_bytes());
+            self.hold(work);
         }
     }
 }

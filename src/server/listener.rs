@@ -29,6 +29,8 @@ const HANDED_OUT: usize = 1024;
 pub struct ServerOptions {
     /// Limits of every connection.
     pub limits: ConnectionLimits,
+    /// What all of them may buffer.
+    pub buffers: Arc<Buffers>,
     /// When a write counts as done.
     pub durability: Durability,
 }
@@ -53,16 +55,22 @@ impl Server {
     #[must_use]
     pub fn start(env: &Env, reactors: Arc<dyn Reactors>, services: Arc<Services>, options: &ServerOptions) -> Server {
         let signals: Vec<Arc<Notify>> = (0..reactors.count()).map(|_| Arc::default()).collect();
-        let buffers = Buffers::new(options.limits.query_bytes);
         let senders = signals.iter().enumerate().map(|(index, signal)| {
             let (sender, receiver) = mpsc::channel(HANDED_OUT);
             let (env, services, options) = (env.clone(), Arc::clone(&services), options.clone());
-            let (signal, buffers) = (Arc::clone(signal), Arc::clone(&buffers));
+            let signal = Arc::clone(signal);
             let make = move || -> crate::env::LocalFuture {
                 let engine = Arc::clone(services.coordinator.replica().engine());
                 let commit = CommitQueue::new(engine, options.durability, signal);
-                let (clock, limits, pool) = (env.clock, options.limits, WorkPool::default());
-                let reactor = Reactor { services, clock, commit, pool, limits, buffers, warned: Cell::new(None) };
+                let reactor = Reactor {
+                    services,
+                    clock: env.clock,
+                    commit,
+                    pool: WorkPool::default(),
+                    limits: options.limits,
+                    buffers: options.buffers,
+                    warned: Cell::new(None),
+                };
                 Box::pin(run_reactor(Rc::new(reactor), receiver))
             };
             reactors.run(index, Box::new(make));

@@ -18,6 +18,7 @@ mod listener;
 mod scrape;
 mod work;
 
+pub use buffers::Buffers;
 pub use connection::ConnectionLimits;
 pub use http::Http;
 pub use listener::{Server, ServerOptions};

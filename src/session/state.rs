@@ -116,6 +116,12 @@ impl Session {
         self.note_transaction();
     }
 
+    /// Bytes that a transaction under way holds.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.queue.as_ref().map_or(0, Queue::held_bytes) + self.watched.held_bytes()
+    }
+
     /// Shows the queue's and the watch list's length to other connections.
     pub fn note_transaction(&self) {
         let queued = self.queue.as_ref().map_or(-1, |queue| queue.count() as i64);

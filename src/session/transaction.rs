@@ -8,7 +8,7 @@ use crate::replica::Fingerprint;
 use crate::types::{Args, Database, Span};
 
 /// Bytes that one queue may hold, those that keep its commands and arguments apart included.
-pub(super) const MAX_QUEUE_BYTES: usize = 64 << 20;
+pub(super) const MAX_QUEUE_BYTES: usize = 32 << 20;
 
 /// Commands queued since `MULTI`, with their own copy of the arguments.
 #[derive(Debug, Default)]
@@ -32,9 +32,8 @@ impl Queue {
     #[must_use]
     pub fn push(&mut self, args: Args<'_>) -> bool {
         let bytes: usize = args.iter().map(<[u8]>::len).sum();
-        let spans = (self.spans.len() + args.count()) * size_of::<Span>();
-        let ends = (self.ends.len() + 1) * size_of::<usize>();
-        if self.bytes.len() + bytes + spans + ends > MAX_QUEUE_BYTES {
+        let more = bytes + args.count() * size_of::<Span>() + size_of::<usize>();
+        if self.held_bytes() + more > MAX_QUEUE_BYTES {
             return false;
         }
         for arg in args.iter() {
@@ -43,6 +42,12 @@ impl Queue {
         }
         self.ends.push(self.spans.len());
         true
+    }
+
+    /// Bytes that the queue holds.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.bytes.len() + self.spans.len() * size_of::<Span>() + self.ends.len() * size_of::<usize>()
     }
 
     /// The arguments of command `index`.
@@ -65,7 +70,7 @@ pub struct Watched {
 }
 
 /// Bytes that one connection's watched keys may take.
-const MAX_WATCHED_BYTES: usize = 64 << 20;
+const MAX_WATCHED_BYTES: usize = 32 << 20;
 /// What a watched key takes beside its bytes.
 const WATCHED_BYTES: usize = 128;
 
@@ -97,6 +102,12 @@ impl WatchList {
         self.keys.len()
     }
 
+    /// Bytes that the list holds.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Forgets all keys, and returns them.
     pub fn take(&mut self) -> Vec<Watched> {
         self.bytes = 0;
@@ -123,7 +134,7 @@ mod tests {
         assert!(list.add(watched(b"a".to_vec(), 1)) && list.add(watched(b"a".to_vec(), 2)));
         assert_eq!(list.count(), 1);
         let taken = (0..100_u8).take_while(|&index| list.add(watched(vec![index; 1 << 20], 1))).count();
-        assert_eq!(taken, 63, "of 1 MB each");
+        assert_eq!(taken, 31, "of 1 MB each");
         assert!(list.add(watched(vec![0; 1 << 20], 3)), "it is watched already");
         assert_eq!(list.take().first().map(|watched| watched.seen.hash), Some(1));
         assert!(list.count() == 0 && list.add(watched(vec![99; 1 << 20], 1)));
@@ -133,7 +144,7 @@ mod tests {
     fn empty_arguments_fill_a_queue_too() {
         let (mut queue, empty) = (Queue::default(), vec![Span::default(); 1 << 20]);
         let taken = (0..100).take_while(|_| queue.push(Args::new(b"", &empty))).count();
-        assert_eq!(taken, 7, "of 8 MB each");
+        assert_eq!(taken, 3, "of 8 MB each");
     }
 
     #[test]

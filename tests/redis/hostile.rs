@@ -6,26 +6,50 @@ use rustix::process::Signal;
 
 use crate::server::{Connection, Server};
 
-fn used_by_buffers(client: &mut Connection) -> u64 {
+/// Bytes that the buffers of all connections hold, and the limit.
+fn buffers(client: &mut Connection) -> (u64, u64) {
     let info = client.line("INFO memory");
     let line = info.lines().find_map(|line| line.strip_prefix("budget_connection_buffers:used=")).expect("a budget");
-    line.split(',').next().and_then(|used| used.parse().ok()).expect("a number")
+    let (used, limit) = line.split_once(",limit=").expect("used and limit");
+    (used.parse().expect("a number"), limit.parse().expect("a number"))
 }
 
 #[test]
 fn clients_that_never_read_share_one_budget() {
-    let server = Server::with(&["--query-buffer-max", "1MB", "--max-pair-bytes", "64KB"]);
+    let limits = ["--query-buffer-max", "1MB", "--max-pair-bytes", "64KB", "--connection-buffers-max", "2MB"];
+    let server = Server::with(&limits);
     let mut client = server.connect();
     let value = vec![b'v'; 1024];
     assert_eq!(client.call(&[b"SET", b"key", &value]), b"+OK\r\n");
     let pipeline = b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n".repeat(1 << 16);
-    let greedy: Vec<Connection> = (0..20).map(|_| server.connect()).collect();
+    let greedy: Vec<Connection> = (0..6).map(|_| server.connect()).collect();
     for connection in &greedy {
         connection.send_what_is_taken(&pipeline);
     }
-    // Each of them alone may hold 1 MB of requests and 1 MB of replies.
-    assert!(used_by_buffers(&mut client) < 8 << 20);
+    // Each of them alone may hold 1 MB of requests and 1 MB of replies. Who comes now waits until they are closed.
+    let (used, limit) = buffers(&mut client);
+    assert!(used < limit + (1 << 20) && limit == 2 << 20, "{used} of {limit}");
+    let metric = format!("annulus_memory_limit_bytes{{budget=\"connection_buffers\"}} {limit}\n");
+    assert!(server.http("/metrics").contains(&metric), "INFO and the metrics tell the same");
     client.check(&[("PING", "+PONG\r\n")]);
+}
+
+#[test]
+fn queued_commands_and_watched_keys_count_as_buffers() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let (mut queueing, mut watching) = (server.connect(), server.connect());
+    queueing.check(&[("MULTI", "+OK\r\n")]);
+    assert_eq!(queueing.call(&[b"SET", b"key", &[b'v'; 1_000_000]]), b"+QUEUED\r\n");
+    let names: Vec<Vec<u8>> = (0..1_000).map(|index| format!("key:{index}").into_bytes()).collect();
+    let words: Vec<&[u8]> = std::iter::once(&b"WATCH"[..]).chain(names.iter().map(Vec::as_slice)).collect();
+    assert_eq!(watching.call(&words), b"+OK\r\n");
+    let (used, _) = buffers(&mut client);
+    assert!((1_100_000..1_300_000).contains(&used), "{used}");
+    queueing.check(&[("DISCARD", "+OK\r\n")]);
+    watching.check(&[("UNWATCH", "+OK\r\n"), ("PING", "+PONG\r\n")]);
+    queueing.check(&[("PING", "+PONG\r\n")]);
+    assert_eq!(buffers(&mut client).0, 0);
 }
 
 #[test]
