@@ -166,7 +166,7 @@ fn plan_bitcount(planning: &mut Planning<'_>, args: Args<'_>) -> Result<()> {
 fn finish_bitcount(finishing: &mut Finishing<'_>) -> Next {
     match (finishing.batch.outcome(finishing.first), count_range(finishing.args)) {
         (Outcome::Found(_), Err(error)) => return finishing.fail(&error),
-        (Outcome::Changed(_), _) => return finishing.reply_answer(0),
+        (Outcome::Examined(..), _) => return finishing.reply_answer(0),
         _ => finishing.reply.integer(0),
     }
     Next::Done
@@ -261,7 +261,7 @@ fn plan_bitpos(planning: &mut Planning<'_>, args: Args<'_>) -> Result<()> {
 fn finish_bitpos(finishing: &mut Finishing<'_>) -> Next {
     match (finishing.batch.outcome(finishing.first), Search::parse(finishing.args)) {
         (Outcome::Found(_), Err(error)) => return finishing.fail(&error),
-        (Outcome::Changed(_), _) => return finishing.reply_answer(0),
+        (Outcome::Examined(..), _) => return finishing.reply_answer(0),
         _ => {
             let bit = i64::from(finishing.args.get(2) == b"1");
             finishing.reply.integer(Search::without_value(bit));

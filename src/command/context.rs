@@ -115,7 +115,7 @@ impl Finishing<'_> {
     #[must_use]
     pub fn answer(&self, index: usize) -> Answer {
         match self.batch.outcome(self.first + index) {
-            Outcome::Changed(answer) => answer,
+            Outcome::Changed(answer) | Outcome::Examined(answer, _) => answer,
             _ => Answer::Nil,
         }
     }

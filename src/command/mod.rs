@@ -45,6 +45,6 @@ pub use context::{Finishing, Next, Planning, Services};
 pub use error::{CommandError, Result};
 pub use lookup::{Resolved, resolve};
 pub use slowlog::{SlowBatch, SlowLog};
-pub use stats::{CommandCounts, Latency, Period, Stats};
-pub use status::{Budget, ConnectionStatus, KeyspaceStatus, ProcessStatus, Status, StoreStatus};
+pub use stats::{CommandCounts, CommitWaits, Latency, Period, Stats};
+pub use status::{Budget, ConnectionStatus, KeyspaceStatus, ProcessStatus, Status, StoreStatus, Totals};
 pub use table::{Command, Finish, Flags, Group, Keys, Plan, commands};

@@ -78,11 +78,15 @@ fn finish_mget(finishing: &mut Finishing<'_>) -> Next {
     let mut used = None;
     for index in end - part_keys(args, replied)..end {
         match finishing.batch.outcome(index) {
-            Outcome::Changed(Answer::Bytes(span)) => {
+            Outcome::Examined(Answer::Bytes(span), _) => {
                 used = used.or(Some(span.start as usize));
                 finishing.reply.bulk(finishing.batch.bytes(span));
             }
-            Outcome::Changed(Answer::Integer(_)) => break,
+            Outcome::Examined(Answer::Integer(_), _) => {
+                // These are asked for again.
+                finishing.batch.forget_from(index);
+                break;
+            }
             _ => finishing.reply.null(),
         }
         replied += 1;

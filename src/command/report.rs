@@ -158,20 +158,27 @@ fn persistence(report: &Report<'_>, lines: &mut Lines) {
 }
 
 fn stats(report: &Report<'_>, lines: &mut Lines) {
-    let (connections, commands) = (&report.status.connections, &report.services.stats);
+    let commands = &report.services.stats;
+    let totals = commands.since_reset(report.status.totals());
+    let (lookups, waits) = (commands.lookups(Period::Reset), commands.commit_waits(Period::Reset));
     let processed: u64 = commands.commands(Period::Reset).iter().map(|(_, counts, _)| counts.calls).sum();
     let errors: u64 = commands.errors(Period::Reset).iter().map(|(_, count)| count).sum();
     lines.all(&[
-        ("total_connections_received", connections.received),
+        ("total_connections_received", totals.connections_received),
         ("total_commands_processed", processed),
         ("instantaneous_ops_per_sec", report.status.commands_per_second),
-        ("total_net_input_bytes", connections.received_bytes),
-        ("total_net_output_bytes", connections.sent_bytes),
-        ("rejected_connections", connections.rejected),
+        ("total_net_input_bytes", totals.received_bytes),
+        ("total_net_output_bytes", totals.sent_bytes),
+        ("rejected_connections", totals.connections_rejected),
+        ("expired_keys", totals.expired_keys),
         ("evicted_keys", 0),
+        ("keyspace_hits", lookups.hits),
+        ("keyspace_misses", lookups.misses),
         ("pubsub_channels", 0),
         ("pubsub_patterns", 0),
         ("total_error_replies", errors),
+        ("commit_waits", waits.count),
+        ("commit_wait_usec", waits.nanoseconds / 1000),
     ]);
 }
 

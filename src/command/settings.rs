@@ -213,7 +213,8 @@ fn refused(name: &str, what: &str) -> CommandError {
 }
 
 fn finish_resetstat(finishing: &mut Finishing<'_>) -> Next {
-    finishing.services.stats.reset();
+    let services = finishing.services;
+    services.stats.reset(services.admin.status().totals());
     finishing.ok()
 }
 

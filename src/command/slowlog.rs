@@ -1,7 +1,8 @@
 //! SLOWLOG: the batches that took longest, with their commands.
 //!
 //! A batch above the threshold logs its commands with the batch's time and size: commands of a pipeline are carried out
-//! together, so their times cannot be told apart.
+//! together, so their times cannot be told apart. As in Redis it is the time of execution: reads of the disk count, the wait
+//! until a write is durable and the delivery of replies do not.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,7 +41,7 @@ pub struct SlowBatch<'a> {
     pub client: &'a Client,
     /// When it ran, in milliseconds since the Unix epoch.
     pub now_ms: u64,
-    /// How long it took.
+    /// How long its execution took.
     pub elapsed: Duration,
 }
 

@@ -8,11 +8,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
 use crate::command::lookup::{self, Resolved};
+use crate::command::status::Totals;
+use crate::coordinator::Lookups;
 
 /// Longest latency that is told apart: one minute, in nanoseconds.
 const LONGEST_NS: u64 = 60_000_000_000;
@@ -25,6 +28,49 @@ const ERROR_CODES: usize = 128;
 pub struct Stats {
     commands: Vec<CommandStats>,
     errors: Mutex<BTreeMap<String, Since>>,
+    hits: Growing,
+    misses: Growing,
+    commit_waits: Growing,
+    commit_wait_ns: Growing,
+    // What others count, at the last reset.
+    totals_at_reset: Mutex<Totals>,
+}
+
+/// A counter that many threads add to, and where it stood at the last reset.
+#[derive(Default)]
+struct Growing {
+    total: AtomicU64,
+    at_reset: AtomicU64,
+}
+
+impl Growing {
+    fn add(&self, count: u64) {
+        // Most batches have nothing to add to most counters.
+        if count > 0 {
+            self.total.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    fn in_period(&self, period: Period) -> u64 {
+        let total = self.total.load(Ordering::Relaxed);
+        match period {
+            Period::Start => total,
+            Period::Reset => total.saturating_sub(self.at_reset.load(Ordering::Relaxed)),
+        }
+    }
+
+    fn reset(&self) {
+        self.at_reset.store(self.total.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+/// Batches that waited until what they show was durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommitWaits {
+    /// How many.
+    pub count: u64,
+    /// How long, in nanoseconds.
+    pub nanoseconds: u64,
 }
 
 /// Counters of one command.
@@ -86,7 +132,15 @@ pub enum Period {
 
 impl Default for Stats {
     fn default() -> Self {
-        Stats { commands: lookup::all().map(|_| CommandStats::default()).collect(), errors: Mutex::default() }
+        Stats {
+            commands: lookup::all().map(|_| CommandStats::default()).collect(),
+            errors: Mutex::default(),
+            hits: Growing::default(),
+            misses: Growing::default(),
+            commit_waits: Growing::default(),
+            commit_wait_ns: Growing::default(),
+            totals_at_reset: Mutex::default(),
+        }
     }
 }
 
@@ -111,6 +165,37 @@ impl Stats {
         stats.total.nanoseconds.fetch_add(share_ns * calls, Ordering::Relaxed);
         let mut latency = stats.latency.lock();
         latency.get_or_insert_with(new_histogram).saturating_record_n(share_ns, calls as u32);
+    }
+
+    /// Counts what the commands of a batch that only read found.
+    pub fn count_lookups(&self, lookups: Lookups) {
+        self.hits.add(lookups.hits);
+        self.misses.add(lookups.misses);
+    }
+
+    /// What commands that only read found.
+    #[must_use]
+    pub fn lookups(&self, period: Period) -> Lookups {
+        Lookups { hits: self.hits.in_period(period), misses: self.misses.in_period(period) }
+    }
+
+    /// Counts a batch that waited `waited` until what it shows was durable.
+    pub fn count_commit_wait(&self, waited: Duration) {
+        self.commit_waits.add(1);
+        self.commit_wait_ns.add(waited.as_nanos() as u64);
+    }
+
+    /// Batches that waited until what they show was durable.
+    #[must_use]
+    pub fn commit_waits(&self, period: Period) -> CommitWaits {
+        let (count, nanoseconds) = (self.commit_waits.in_period(period), self.commit_wait_ns.in_period(period));
+        CommitWaits { count, nanoseconds }
+    }
+
+    /// What of `totals` has come since the last reset.
+    #[must_use]
+    pub fn since_reset(&self, totals: Totals) -> Totals {
+        totals.since(*self.totals_at_reset.lock())
     }
 
     /// Counts a call that was refused before it was planned.
@@ -168,8 +253,10 @@ impl Stats {
         self.commands.iter().map(|stats| stats.total.calls.load(Ordering::Relaxed)).sum()
     }
 
-    /// Begins a new period (`CONFIG RESETSTAT`).
-    pub fn reset(&self) {
+    /// Begins a new period (`CONFIG RESETSTAT`), in which `totals` are counted from where they stand.
+    pub fn reset(&self, totals: Totals) {
+        *self.totals_at_reset.lock() = totals;
+        [&self.hits, &self.misses, &self.commit_waits, &self.commit_wait_ns].into_iter().for_each(Growing::reset);
         for stats in &self.commands {
             let pairs = stats.at_reset.all().into_iter().zip(stats.total.all());
             pairs.for_each(|(mark, total)| mark.store(total.load(Ordering::Relaxed), Ordering::Relaxed));
@@ -211,6 +298,8 @@ fn new_histogram() -> Histogram<u32> {
 mod tests {
     use super::{Period, Stats};
     use crate::command::lookup::{Resolved, resolve};
+    use crate::command::status::Totals;
+    use crate::coordinator::Lookups;
     use crate::types::{Args, Span};
 
     fn resolved(name: &str) -> Resolved {
@@ -235,7 +324,13 @@ mod tests {
         assert_eq!((shown(Period::Start), shown(Period::Reset)), (all.clone(), all));
         let latency = stats.commands(Period::Reset)[0].2.expect("it was called");
         assert!((1_990..2_020).contains(&latency.p50) && latency.p50 == latency.p999, "{latency:?}");
-        stats.reset();
+        stats.count_lookups(Lookups { hits: 3, misses: 1 });
+        let totals = Totals { received_bytes: 70, ..Totals::default() };
+        stats.reset(totals);
+        stats.count_lookups(Lookups { hits: 1, misses: 0 });
+        assert_eq!(stats.lookups(Period::Start), Lookups { hits: 4, misses: 1 });
+        assert_eq!(stats.lookups(Period::Reset), Lookups { hits: 1, misses: 0 });
+        assert_eq!(stats.since_reset(Totals { received_bytes: 75, ..totals }).received_bytes, 5);
         assert_eq!(shown(Period::Reset), (String::new(), Vec::new()));
         assert_eq!(shown(Period::Start).0, "get:3:0,set:1:1");
         stats.count_batch([set].into_iter(), 1);

@@ -18,6 +18,8 @@ pub struct Status {
     pub connections: ConnectionStatus,
     /// Commands carried out in the last second.
     pub commands_per_second: u64,
+    /// Keys that went because they expired, since the start.
+    pub expired_keys: u64,
     /// Databases that have keys.
     pub keyspace: Vec<KeyspaceStatus>,
     /// Memory that is bounded by settings.
@@ -28,6 +30,49 @@ pub struct Status {
     pub workers: Vec<(&'static str, String)>,
     /// Why the node cannot take writes, if it cannot.
     pub failure: Option<String>,
+}
+
+/// What only grows while the process runs, but `CONFIG RESETSTAT` lets INFO count anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Connections accepted.
+    pub connections_received: u64,
+    /// Connections refused for the limit.
+    pub connections_rejected: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Keys that expired.
+    pub expired_keys: u64,
+}
+
+impl Totals {
+    /// What has come since they stood at `before`.
+    #[must_use]
+    pub fn since(self, before: Totals) -> Totals {
+        Totals {
+            connections_received: self.connections_received.saturating_sub(before.connections_received),
+            connections_rejected: self.connections_rejected.saturating_sub(before.connections_rejected),
+            received_bytes: self.received_bytes.saturating_sub(before.received_bytes),
+            sent_bytes: self.sent_bytes.saturating_sub(before.sent_bytes),
+            expired_keys: self.expired_keys.saturating_sub(before.expired_keys),
+        }
+    }
+}
+
+impl Status {
+    /// What only grows.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals {
+            connections_received: self.connections.received,
+            connections_rejected: self.connections.rejected,
+            received_bytes: self.connections.received_bytes,
+            sent_bytes: self.connections.sent_bytes,
+            expired_keys: self.expired_keys,
+        }
+    }
 }
 
 /// The process as the machine sees it.

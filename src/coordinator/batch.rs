@@ -4,7 +4,9 @@
 //! Operations are carried out in order; outcome `i` belongs to operation `i`. Outcomes stay until [`Batch::clear`], so a
 //! command that planned more operations after seeing the first outcomes finds all of them.
 
-use crate::replica::{Action, Failure, Found, Operand, Operation, Outcome, Scratch, Workspace};
+use std::ops::AddAssign;
+
+use crate::replica::{Action, Existed, Failure, Found, Operand, Operation, Outcome, Scratch, Workspace};
 use crate::storage::Fetched;
 use crate::types::{Database, Span, Stamp};
 
@@ -32,6 +34,22 @@ pub struct Carried {
     pub number: usize,
     /// What it has gathered.
     pub bytes: Vec<u8>,
+}
+
+/// What reads found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lookups {
+    /// Values that were there.
+    pub hits: u64,
+    /// Values that were not.
+    pub misses: u64,
+}
+
+impl AddAssign for Lookups {
+    fn add_assign(&mut self, other: Lookups) {
+        self.hits += other.hits;
+        self.misses += other.misses;
+    }
 }
 
 impl Batch {
@@ -81,6 +99,25 @@ impl Batch {
     #[must_use]
     pub fn outcome(&self, index: usize) -> Outcome {
         self.outcomes[index]
+    }
+
+    /// Forgets the outcomes from that of operation `index` on: their operations are planned again.
+    pub fn forget_from(&mut self, index: usize) {
+        self.outcomes[index..].fill(Outcome::Pending);
+    }
+
+    /// Values that the operations `from..to` looked for: how many were there, and how many were not.
+    #[must_use]
+    pub fn lookups(&self, from: usize, to: usize) -> Lookups {
+        let mut lookups = Lookups::default();
+        for outcome in &self.outcomes[from..to] {
+            match outcome.looked_up() {
+                Some(Existed::Yes) => lookups.hits += 1,
+                Some(Existed::No) => lookups.misses += 1,
+                None => {}
+            }
+        }
+        lookups
     }
 
     /// The value that operation `index` read, if there was one.

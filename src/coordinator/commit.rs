@@ -41,6 +41,12 @@ impl CommitQueue {
         Rc::new(CommitQueue { engine, durability, signal, waiters: RefCell::default(), is_signalled: Cell::new(false) })
     }
 
+    /// Whether everything up to `position` is durable.
+    #[must_use]
+    pub fn is_durable(&self, position: Stamp) -> bool {
+        self.engine.durable() >= position
+    }
+
     /// Waits until everything up to `position` is durable.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-pub use batch::{Batch, Carried};
+pub use batch::{Batch, Carried, Lookups};
 pub use commit::CommitQueue;
 
 use crate::env::Pool;

@@ -36,6 +36,15 @@ metrics! {
         &["command", "quantile"],
         "Latency that this share of the calls since the start (or CONFIG RESETSTAT) did not exceed."
     );
+    LOOKUP_HITS = counter("annulus_keyspace_hits_total", &[], "Keys that commands which only read looked for and found.");
+    LOOKUP_MISSES = counter("annulus_keyspace_misses_total", &[], "Keys that such commands looked for in vain.");
+    EXPIRED_KEYS = counter("annulus_expired_keys_total", &[], "Keys whose value was taken out because it had expired.");
+    COMMIT_WAITS = counter("annulus_commit_waits_total", &[], "Batches that waited until what they show was durable.");
+    COMMIT_WAIT_TIME = counter(
+        "annulus_commit_wait_microseconds_total",
+        &[],
+        "Time of those waits, which is no part of the time of commands."
+    );
     ERROR_REPLIES = counter("annulus_error_replies_total", &["code"], "Error replies by their first word.");
     CONNECTIONS = gauge("annulus_connections", &[], "Connections of clients.");
     CONNECTIONS_LIMIT = gauge("annulus_connections_limit", &[], "Connections that max-clients allows.");

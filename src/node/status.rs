@@ -27,6 +27,7 @@ pub(super) fn gather(admin: &NodeAdmin, settings: &Settings) -> Status {
         process: process(),
         connections,
         commands_per_second: 0,
+        expired_keys: admin.replica.expired(),
         keyspace: keyspace(&admin.replica),
         budgets,
         store: StoreStatus {

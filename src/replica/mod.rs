@@ -88,6 +88,8 @@ pub struct Replica {
     due_times: DueTimes,
     // Versions and flushed records taken out.
     reaped: AtomicU64,
+    // Records out of which an expired version was taken, by the reaper or by a write that came first.
+    expired: AtomicU64,
     flushing: parking_lot::Mutex<()>,
 }
 
@@ -123,6 +125,7 @@ impl Replica {
             floors: parts.floors,
             due_times: DueTimes::unknown(arcs),
             reaped: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
             engine: parts.engine,
             ledger: parts.ledger,
             hlc: parts.hlc,
@@ -171,6 +174,12 @@ impl Replica {
     #[must_use]
     pub fn max_pair_bytes(&self) -> usize {
         self.options.max_pair_bytes
+    }
+
+    /// Keys that went because they expired, since the start: each counts when its value is taken out.
+    #[must_use]
+    pub fn expired(&self) -> u64 {
+        self.expired.load(Ordering::Relaxed)
     }
 
     /// The position that everything this replica has shown so far lies below.

@@ -201,8 +201,10 @@ pub enum Outcome {
     Written,
     /// The delete is done; whether an unexpired value was there.
     Deleted(Existed),
-    /// The change is done, or decided to do nothing; or the value was examined.
+    /// The change is done, or decided to do nothing.
     Changed(Answer),
+    /// The value was examined, if there was one.
+    Examined(Answer, Existed),
     /// The record's fingerprint.
     Fingerprint(Fingerprint),
     /// A page: keys are `Batch::page_keys[first..first + count]`.
@@ -218,6 +220,19 @@ pub enum Outcome {
     Count(u64),
     /// The write was refused, or the store failed: the index of the failure in the batch.
     Failed(usize),
+}
+
+impl Outcome {
+    /// Whether the value was there that a read looked for; `None` for what is no read.
+    #[must_use]
+    pub fn looked_up(self) -> Option<Existed> {
+        match self {
+            Outcome::Found(_) => Some(Existed::Yes),
+            Outcome::Absent => Some(Existed::No),
+            Outcome::Examined(_, existed) => Some(existed),
+            _ => None,
+        }
+    }
 }
 
 /// Whether a key existed.

@@ -77,7 +77,8 @@ impl<'a, C: Cells> Site<'a, C> {
         self.see(|record| {
             let winner = record.winner(at_ms);
             let current = winner.map(|version| Current { value: version.payload, expiry: version.expiry });
-            Outcome::Changed(examine(current, inputs, arena))
+            let existed = if current.is_some() { Existed::Yes } else { Existed::No };
+            Outcome::Examined(examine(current, inputs, arena), existed)
         })
     }
 
@@ -264,6 +265,12 @@ impl Steady<'_> {
     #[inline]
     pub(super) fn store(&self, plan: &Plan<'_>, draft: &mut storage::Draft<'_>) {
         let change = plan.change_from(&self.raw);
+        if let Some(expiry) = change.before.expiry
+            && change.after.expiry != change.before.expiry
+            && expiry.at_ms <= self.replica.now_ms(self.now_ms)
+        {
+            self.replica.expired.fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(expiry) = change.after.expiry {
             self.replica.due_times.lower(self.arc, expiry.at_ms);
         }

@@ -8,6 +8,7 @@
 //! taken back.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::command::{CommandError, Finishing, Flags, Next, Planning, Resolved, resolve};
 use crate::coordinator::{Advanced, Batch};
@@ -116,7 +117,7 @@ impl Connection {
     /// Runs `parts` under the locks of all their keys.
     async fn run_together(&mut self, stage: &mut Stage<'_>, parts: &[Part<'_>], watched: &[Watched]) -> Watch {
         let keys = key_set(parts, watched, self.session.database);
-        let services = std::sync::Arc::clone(&self.reactor.services);
+        let services = Arc::clone(&self.reactor.services);
         let mut locked = match services.coordinator.lock(&keys).await {
             Ok(locked) => locked,
             Err(failure) => {
@@ -172,6 +173,10 @@ impl Connection {
                 return self.end_part(stage, before, part.resolved);
             }
             if next == Next::Done {
+                if part.resolved.command.flags.has(Flags::READONLY) {
+                    let lookups = stage.batch.lookups(first, stage.batch.len());
+                    self.reactor.services.stats.count_lookups(lookups);
+                }
                 return self.end_part(stage, before, part.resolved);
             }
             phase += 1;

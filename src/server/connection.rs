@@ -95,6 +95,8 @@ pub(super) struct Connection {
     pub(super) scanner: Scanner,
     // A request that was scanned but has to wait for the batch before it.
     pub(super) held: Option<std::ops::Range<usize>>,
+    // Time of the batch at hand in which replies were delivered.
+    pub(super) delivering: Duration,
     stream: Box<dyn Stream>,
     share: Share,
     // The client will send no more.
@@ -110,7 +112,7 @@ impl Connection {
             scanner.set_trust(Trust::Unauthenticated);
         }
         let share = Share::new(&reactor.buffers);
-        Connection { reactor, session, scanner, held: None, stream, share, finished: false }
+        Connection { reactor, session, scanner, held: None, delivering: Duration::ZERO, stream, share, finished: false }
     }
 
     /// Serves the connection until it ends.

@@ -7,7 +7,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::command::{CommandError, Finishing, Flags, Next, Planning, Resolved, SlowBatch, SlowLog, resolve};
-use crate::coordinator::Advanced;
+use crate::coordinator::{Advanced, Lookups};
 use crate::resp::{Reply, Scanned, Trust};
 use crate::server::connection::{Connection, Ended};
 use crate::server::work::{Entry, EntryStep, Work};
@@ -51,16 +51,26 @@ impl Connection {
             Gathered::Batch => self.run_batch(work).await?,
             Gathered::Atomic(resolved, spans) => self.run_atomic(work, resolved, spans).await,
         }
-        let position = work.batch.position();
-        if self.reactor.commit.wait(position).await.is_err() {
-            return Err(Ended);
-        }
-        let elapsed = self.reactor.clock.monotonic().saturating_sub(started);
+        let executed = self.reactor.clock.monotonic();
+        let elapsed = executed.saturating_sub(started).saturating_sub(std::mem::take(&mut self.delivering));
+        self.wait_durable(work).await?;
         self.observe(work, elapsed);
         if self.held.is_none() {
             self.drop_consumed(work);
         }
         Ok(true)
+    }
+
+    /// Waits until what the replies show is durable.
+    async fn wait_durable(&self, work: &Work) -> Result<(), Ended> {
+        let (commit, position) = (&self.reactor.commit, work.batch.position());
+        if commit.is_durable(position) {
+            return Ok(());
+        }
+        let begun = self.reactor.clock.monotonic();
+        commit.wait(position).await.map_err(|_| Ended)?;
+        self.reactor.services.stats.count_commit_wait(self.reactor.clock.monotonic().saturating_sub(begun));
+        Ok(())
     }
 
     /// Drops the requests that were carried out; their bytes only once they are half of all, so that a long pipeline is
@@ -257,8 +267,11 @@ impl Connection {
 
     /// Sends the replies written so far, once what they show is durable.
     async fn deliver(&mut self, work: &mut Work) -> Result<(), Ended> {
-        self.reactor.commit.wait(work.batch.position()).await.map_err(|_| Ended)?;
-        self.send(work).await
+        let begun = self.reactor.clock.monotonic();
+        self.wait_durable(work).await?;
+        self.send(work).await?;
+        self.delivering += self.reactor.clock.monotonic().saturating_sub(begun);
+        Ok(())
     }
 
     fn finish(&mut self, work: &mut Work, index: usize, phase: u32) -> Next {
@@ -294,7 +307,8 @@ impl Connection {
         (resolved.command.finish)(&mut finishing)
     }
 
-    /// Counts what the batch did: calls exactly, its time in equal shares.
+    /// Counts what the batch did: calls exactly, its time in equal shares. Its time is that of its execution, as in Redis:
+    /// neither the wait for the disk nor that for the client.
     fn observe(&mut self, work: &Work, elapsed: std::time::Duration) {
         let client = &self.session.client;
         client.active_ms.store(work.batch.now_ms(), Ordering::Relaxed);
@@ -303,6 +317,15 @@ impl Connection {
         let share_ns = elapsed.as_nanos() as u64 / work.entries.len().max(1) as u64;
         let commands = work.entries.iter().filter_map(|entry| entry.step.command());
         self.reactor.services.stats.count_batch(commands, share_ns);
+        let mut lookups = Lookups::default();
+        for Entry { operations, step, .. } in &work.entries {
+            if let EntryStep::Finish(Resolved { command, .. }) = step
+                && command.flags.has(Flags::READONLY)
+            {
+                lookups += work.batch.lookups(operations.start, operations.end);
+            }
+        }
+        self.reactor.services.stats.count_lookups(lookups);
         let tunables = self.reactor.services.admin.tunables();
         if SlowLog::is_slow(tunables, elapsed) {
             let slow = SlowBatch { client, now_ms: work.batch.now_ms(), elapsed };

@@ -35,6 +35,11 @@ fn commands(board: &Board, services: &Services) {
             board.gauge(&metrics::COMMAND_LATENCY, &[name, quantile], nanoseconds as f64 / 1e9);
         }
     }
+    let (lookups, waits) = (services.stats.lookups(Period::Start), services.stats.commit_waits(Period::Start));
+    board.count(&metrics::LOOKUP_HITS, &[], lookups.hits);
+    board.count(&metrics::LOOKUP_MISSES, &[], lookups.misses);
+    board.count(&metrics::COMMIT_WAITS, &[], waits.count);
+    board.count(&metrics::COMMIT_WAIT_TIME, &[], waits.nanoseconds / 1000);
     for (code, count) in services.stats.errors(Period::Start) {
         board.count(&metrics::ERROR_REPLIES, &[&code], count);
     }
@@ -59,6 +64,7 @@ fn memory(board: &Board, status: &Status) {
 }
 
 fn store(board: &Board, status: &Status) {
+    board.count(&metrics::EXPIRED_KEYS, &[], status.expired_keys);
     // Every database, so that one that was emptied does not keep its last number.
     for database in 0..crate::types::DATABASES {
         let found = status.keyspace.iter().find(|keyspace| keyspace.database.0 == database);

@@ -1,6 +1,8 @@
 //! INFO, CONFIG and the HTTP port.
 
-use crate::server::{Server, bulks};
+use std::time::Instant;
+
+use crate::server::{Connection, Server, bulks};
 
 /// The lines of an INFO reply that begin with `start`.
 fn lines<'a>(info: &'a str, start: &str) -> Vec<&'a str> {
@@ -71,6 +73,62 @@ fn commands_are_counted_until_the_statistics_are_reset() {
     assert!(!info.contains("cmdstat_get") && !info.contains("errorstat"), "{info}");
     let metrics = server.http("/metrics");
     assert!(metrics.contains("annulus_command_calls_total{command=\"get\"} 3"), "a scrape never goes back: {metrics}");
+}
+
+#[test]
+fn lookups_and_expired_keys_are_counted() {
+    let server = Server::start();
+    let mut client = server.connect();
+    let stats = |client: &mut Connection| -> Vec<String> {
+        let info = client.line("INFO stats");
+        let fields = ["keyspace_hits:", "keyspace_misses:", "expired_keys:"].map(|field| lines(&info, field).join(""));
+        fields.iter().map(|line| line.split(':').next_back().unwrap_or_default().to_owned()).collect()
+    };
+    client.check(&[("SET a 1", "+OK\r\n"), ("GET a", "$1\r\n1\r\n"), ("GET b", "$-1\r\n"), ("INCR n", ":1\r\n")]);
+    client.check(&[("EXISTS a b", ":1\r\n"), ("STRLEN a", ":1\r\n"), ("TTL b", ":-2\r\n"), ("DEL b", ":0\r\n")]);
+    assert_eq!(stats(&mut client), ["3", "3", "0"]);
+    client.line("MGET a b n");
+    client.check(&[("MULTI", "+OK\r\n"), ("GET a", "+QUEUED\r\n"), ("TYPE b", "+QUEUED\r\n")]);
+    client.line("EXEC");
+    assert_eq!(stats(&mut client), ["6", "5", "0"]);
+    client.check(&[("SET old 1 PX 1", "+OK\r\n"), ("SET older 1 PX 1", "+OK\r\n"), ("SET young 1 EX 100", "+OK\r\n")]);
+    client.until("EXISTS old older", 0);
+    client.check(&[("SET old 2", "+OK\r\n"), ("DEL young", ":1\r\n"), ("SET a 2", "+OK\r\n")]);
+    assert_eq!(stats(&mut client)[2], "1", "the other one is still to be reaped");
+    assert!(server.http("/metrics").contains("annulus_expired_keys_total 1\n"));
+    client.check(&[("CONFIG RESETSTAT", "+OK\r\n")]);
+    assert_eq!(stats(&mut client), ["0", "0", "0"]);
+    assert!(!server.http("/metrics").contains("annulus_keyspace_hits_total 0\n"), "a scrape never goes back");
+}
+
+#[test]
+fn values_that_an_mget_asks_for_twice_count_once() {
+    let server = Server::start();
+    let mut client = server.connect();
+    assert_eq!(client.call(&[b"SET", b"key", &vec![b'v'; 200 << 10]]), b"+OK\r\n");
+    let words: Vec<&[u8]> = std::iter::once(&b"MGET"[..]).chain([&b"key"[..]; 100]).chain([&b"none"[..]; 7]).collect();
+    client.call(&words);
+    let info = client.line("INFO stats");
+    assert_eq!(lines(&info, "keyspace_"), ["keyspace_hits:100", "keyspace_misses:7"]);
+}
+
+#[test]
+fn the_wait_for_the_disk_is_told_apart_from_the_time_of_commands() {
+    let server = Server::with(&["--durability", "sync", "--slowlog-log-slower-than", "0"]);
+    let mut client = server.connect();
+    let begun = Instant::now();
+    (0..50).for_each(|_| client.check(&[("SET a 1", "+OK\r\n")]));
+    let passed = begun.elapsed().as_micros() as u64;
+    let info = client.line("INFO stats commandstats");
+    let number = |field: &str, end: char| -> u64 {
+        let line = lines(&info, field).join("");
+        let digits = line.strip_prefix(field).and_then(|rest| rest.split(end).next());
+        digits.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("{field} {info}"))
+    };
+    assert_eq!(number("commit_waits:", '\r'), 50);
+    let (waited, executed) = (number("commit_wait_usec:", '\r'), number("cmdstat_set:calls=50,usec=", ','));
+    assert!(waited > 0 && waited + executed <= passed, "{waited} + {executed} of {passed}");
+    client.check(&[("SLOWLOG LEN", ":52\r\n")]);
 }
 
 #[test]
