@@ -38,7 +38,8 @@ CASES = [
     ]))),
     ("flush under watch", STAYS, b"".join(map(encode, [
         (b"SET", b"k", b"1"), (b"WATCH", b"k"), (b"FLUSHALL",), (b"MULTI",), (b"GET", b"k"), (b"EXEC",),
-        (b"WATCH", b"k"), (b"FLUSHDB",), (b"MULTI",), (b"GET", b"k"), (b"EXEC",),
+        (b"WATCH", b"k"), (b"SET", b"k", b"2"), (b"FLUSHDB",), (b"MULTI",), (b"GET", b"k"), (b"EXEC",),
+        (b"WATCH", b"k"), (b"SET", b"k", b"3", b"PXAT", b"1"), (b"MULTI",), (b"GET", b"k"), (b"EXEC",),
     ]))),
     ("reset inside multi", STAYS, b"".join(map(encode, [(b"SELECT", b"3"), (b"MULTI",), (b"SET", b"k", b"1"), (b"RESET",), (b"EXEC",), (b"GET", b"k")]))),
     ("protocol switch inside a pipeline", STAYS, b"".join(map(encode, [(b"GET", b"none"), (b"CLIENT", b"GETNAME"), (b"RESET",), (b"GET", b"none")]))),
