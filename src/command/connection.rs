@@ -7,7 +7,7 @@ use crate::command::arguments::{integer, is_word};
 use crate::command::context::{Finishing, Next, Planning, finish_ok, plan_nothing};
 use crate::command::error::{CommandError, Result};
 use crate::command::table::{Command, Flags, Group};
-use crate::resp::{Protocol, parse_i64};
+use crate::resp::{Protocol, Trust, parse_i64};
 use crate::types::{Args, DATABASES, Database};
 
 /// Allowed before authentication and at once inside MULTI; a batch of its own.
@@ -113,7 +113,7 @@ fn finish_auth(finishing: &mut Finishing<'_>) -> Next {
     };
     match checked {
         Ok(()) => {
-            finishing.session.authenticated = true;
+            finishing.session.trust = Trust::Authenticated;
             finishing.ok()
         }
         Err(error) => finishing.fail(&error),
@@ -164,7 +164,7 @@ fn follow_hello(finishing: &mut Finishing<'_>) -> Result<()> {
         let (option, left) = (args.get(index), args.count() - index - 1);
         if is_word(option, "AUTH") && left >= 2 {
             check_password(finishing, args.get(index + 1), args.get(index + 2))?;
-            finishing.session.authenticated = true;
+            finishing.session.trust = Trust::Authenticated;
             index += 3;
         } else if is_word(option, "SETNAME") && left >= 1 {
             finishing.session.client.set_name(client_name(args.get(index + 1))?);
@@ -177,7 +177,7 @@ fn follow_hello(finishing: &mut Finishing<'_>) -> Result<()> {
 }
 
 fn greet(finishing: &mut Finishing<'_>, protocol: Option<u8>) -> Result<()> {
-    if !finishing.session.authenticated {
+    if !finishing.session.is_trusted() {
         return Err(HELLO_NEEDS_AUTH);
     }
     if let Some(version) = protocol {
@@ -216,8 +216,7 @@ pub(super) fn client_name(name: &[u8]) -> Result<String> {
 }
 
 fn finish_reset(finishing: &mut Finishing<'_>) -> Next {
-    let authenticated = finishing.services.admits_unauthenticated();
-    finishing.session.reset(authenticated);
+    finishing.session.reset(finishing.services.initial_trust());
     finishing.reply.set_protocol(Protocol::Resp2);
     finishing.reply.simple("RESET");
     Next::Done

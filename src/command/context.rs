@@ -8,7 +8,7 @@ use crate::command::slowlog::SlowLog;
 use crate::command::stats::Stats;
 use crate::coordinator::{Batch, Coordinator};
 use crate::replica::{Action, Answer, Failure, Operand, Outcome};
-use crate::resp::Reply;
+use crate::resp::{Reply, Trust};
 use crate::session::{Registry, Session};
 use crate::types::Args;
 
@@ -27,10 +27,10 @@ pub struct Services {
 }
 
 impl Services {
-    /// Whether a new connection needs no password.
+    /// Whether a new connection still has to give a password.
     #[must_use]
-    pub fn admits_unauthenticated(&self) -> bool {
-        self.admin.password().is_none()
+    pub fn initial_trust(&self) -> Trust {
+        if self.admin.password().is_none() { Trust::Authenticated } else { Trust::Unauthenticated }
     }
 }
 

@@ -21,7 +21,7 @@ use tokio_util::io::poll_read_buf;
 use crate::command::Services;
 use crate::coordinator::CommitQueue;
 use crate::env::{Clock, Stream};
-use crate::resp::{Limits, Scanner, Trust};
+use crate::resp::{Limits, Scanner};
 use crate::server::buffers::{Buffers, Share};
 use crate::server::work::{READ_BYTES, Work, WorkPool};
 use crate::session::Session;
@@ -108,9 +108,7 @@ impl Connection {
     pub(super) fn new(reactor: Rc<Reactor>, stream: Box<dyn Stream>, session: Session) -> Self {
         let limits = Limits { argument_bytes: reactor.limits.pair_bytes, request_bytes: reactor.limits.query_bytes };
         let mut scanner = Scanner::new(limits);
-        if !session.authenticated {
-            scanner.set_trust(Trust::Unauthenticated);
-        }
+        scanner.set_trust(session.trust);
         let share = Share::new(&reactor.buffers);
         Connection { reactor, session, scanner, held: None, delivering: Duration::ZERO, stream, share, finished: false }
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crate::command::{CommandError, Finishing, Flags, Next, Planning, Resolved, SlowBatch, SlowLog, resolve};
 use crate::coordinator::{Advanced, Lookups};
-use crate::resp::{Reply, Scanned, Trust};
+use crate::resp::{Reply, Scanned};
 use crate::server::connection::{Connection, Ended};
 use crate::server::work::{Entry, EntryStep, Work};
 use crate::types::Args;
@@ -112,7 +112,7 @@ impl Connection {
             }
             self.plan(work, spans, step);
             let full = work.entries.len() >= BATCH_COMMANDS || self.scanner.consumed() - before >= BATCH_BYTES;
-            if full || !self.session.authenticated || self.session.closing {
+            if full || !self.session.is_trusted() || self.session.closing {
                 break;
             }
         }
@@ -127,8 +127,7 @@ impl Connection {
         if self.session.closing {
             return None;
         }
-        let trust = if self.session.authenticated { Trust::Authenticated } else { Trust::Unauthenticated };
-        self.scanner.set_trust(trust);
+        self.scanner.set_trust(self.session.trust);
         match self.scanner.next(&mut work.input, &mut work.spans) {
             Ok(Scanned::Request(spans)) => Some(Ok(spans)),
             Ok(Scanned::TooLarge(error)) => Some(Err(CommandError::line(error.to_string()))),
@@ -158,7 +157,7 @@ impl Connection {
 
     fn admit_known(&mut self, args: Args<'_>, resolved: Resolved) -> EntryStep {
         let flags = resolved.command.flags;
-        if !self.session.authenticated && !flags.has(Flags::NO_AUTH) {
+        if !self.session.is_trusted() && !flags.has(Flags::NO_AUTH) {
             self.reactor.services.stats.count_rejected(resolved);
             return EntryStep::Refuse(CommandError::text("NOAUTH Authentication required."), None);
         }

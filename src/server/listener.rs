@@ -162,7 +162,7 @@ async fn run_reactor(reactor: Rc<Reactor>, mut connections: mpsc::Receiver<Admit
     while let Some(Admitted { connection, client }) = connections.recv().await {
         match connection.attach() {
             Ok(stream) => {
-                let session = Session::new(client, reactor.services.admits_unauthenticated());
+                let session = Session::new(client, reactor.services.initial_trust());
                 serving.spawn_local(Connection::new(Rc::clone(&reactor), stream, session).serve());
             }
             Err(error) => {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::resp::Trust;
 use crate::session::registry::Client;
 use crate::session::transaction::{Queue, WatchList};
 use crate::types::Database;
@@ -60,7 +61,7 @@ pub struct Session {
     /// 2 or 3, chosen by `HELLO`.
     pub protocol: u8,
     /// Whether commands other than AUTH, HELLO, QUIT and RESET are allowed.
-    pub authenticated: bool,
+    pub trust: Trust,
     /// Which replies are sent.
     pub replies: Replies,
     /// Commands queued since `MULTI`.
@@ -72,19 +73,25 @@ pub struct Session {
 }
 
 impl Session {
-    /// A new connection's state; `authenticated` if no password is asked for.
+    /// A new connection's state; it is authenticated if no password is asked for.
     #[must_use]
-    pub fn new(client: Arc<Client>, authenticated: bool) -> Self {
+    pub fn new(client: Arc<Client>, trust: Trust) -> Self {
         Session {
             client,
             database: Database(0),
             protocol: 2,
-            authenticated,
+            trust,
             replies: Replies::default(),
             queue: None,
             watched: WatchList::default(),
             closing: false,
         }
+    }
+
+    /// Whether the connection has passed authentication, or needs none.
+    #[must_use]
+    pub fn is_trusted(&self) -> bool {
+        self.trust == Trust::Authenticated
     }
 
     /// Chooses a database.
@@ -100,11 +107,11 @@ impl Session {
     }
 
     /// Back to a fresh connection's state (`RESET`), but for the name of the library.
-    pub fn reset(&mut self, authenticated: bool) {
+    pub fn reset(&mut self, trust: Trust) {
         self.discard();
         self.select(Database(0));
         self.set_protocol(2);
-        self.authenticated = authenticated;
+        self.trust = trust;
         self.replies.reset();
         self.client.set_name(String::new());
     }

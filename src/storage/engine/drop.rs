@@ -34,7 +34,7 @@ impl Engine {
         if let Some(refusal) = shared.log.refusal() {
             return Err(refusal);
         }
-        shared.shards.iter().for_each(|shard| shard.0.lock().set_dropping(true));
+        shared.shards.iter().for_each(|shard| shard.0.lock().begin_drop());
         let ranges = gate();
         let done = if ranges.is_empty() { Ok(None) } else { shared.drop_durably(&ranges).map(Some) };
         for (index, shard) in shared.shards.iter().enumerate() {
@@ -49,7 +49,7 @@ impl Engine {
                 };
                 of_shard.flat_map(apply).collect::<Vec<_>>()
             });
-            shard.set_dropping(false);
+            shard.end_drop();
             // What goes is freed without the lock.
             std::mem::drop(shard);
             std::mem::drop(gone);

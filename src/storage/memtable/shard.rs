@@ -160,9 +160,14 @@ impl Shard {
         self.dropping
     }
 
-    /// Holds writes back until the drop is done or given up.
-    pub(crate) fn set_dropping(&mut self, dropping: bool) {
-        self.dropping = dropping;
+    /// Holds writes back until [`Shard::end_drop`].
+    pub(crate) fn begin_drop(&mut self) {
+        self.dropping = true;
+    }
+
+    /// Lets writes in again: the drop is done or given up.
+    pub(crate) fn end_drop(&mut self) {
+        self.dropping = false;
     }
 
     /// Drops a range; gives back the entries that went at once.
