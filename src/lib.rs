@@ -28,7 +28,7 @@
 //! 7. [`coordinator`]: what has to wait and for what. [`replica`]: operations on records; `apply.rs`, then `site.rs`.
 //! 8. [`storage`]: the engine. `engine/write.rs` and `engine/read.rs` first, then `memtable`, `log`, `table`, `manifest`,
 //!    `compaction`. [`ledger`]: the few facts that a node must never forget, in a file of their own.
-//! 9. [`wire`]: what nodes say to each other, as frames and messages.
+//! 9. [`wire`]: what nodes say to each other, as frames and messages. [`peer`]: the connections they say it over.
 //! 10. [`config`]: the table of settings. [`node`]: makes all of the above and joins it. [`metrics`]: names and help.
 //!
 //! # Layers
@@ -42,7 +42,7 @@
 //! | 1 | [`mod@env`], [`worker`] (-> `env`) | the machine, background work |
 //! | 2 | [`causality`], [`ring`], [`quorum`] (-> `causality`, `ring`), [`paxos`] | pure values: no clock, no lock, no IO |
 //! | 3 | [`storage`] (sees only 0 and 1), [`resp`], [`wire`], [`ledger`] | bytes on disk, bytes on the wire, durable facts |
-//! | 4 | [`replica`] | what this node holds |
+//! | 4 | [`replica`], [`peer`] | what this node holds, connections between nodes |
 //! | 6 | [`coordinator`] | carrying a batch out |
 //! | 7 | [`session`], [`command`] (-> `session`) | what a client says and means |
 //! | 8 | [`server`] | connections |
@@ -51,7 +51,7 @@
 //!
 //! Upward there are only traits and hooks that a lower layer declares: [`command::Admin`] (what a command asks of the node),
 //! [`storage::Filter`] (what compaction asks of the owner of the bytes), [`storage::Engine::on_durable`]. The modules
-//! `merkle`, `membership`, `hints`, `peer`, `gossip`, `repair` and `topology` come with the
+//! `merkle`, `membership`, `hints`, `gossip`, `repair` and `topology` come with the
 //! cluster; their places in the table are fixed, layer 5 is theirs alone.
 //!
 //! # Invariants
@@ -94,7 +94,8 @@
 //! 4. the manifest (`storage/tables.rs`), held across the sync of an edit and never together with a shard;
 //! 5. the log: syncing, then writer, then files or buffer; under a shard only the buffer is taken;
 //! 6. innermost, one at a time: the list of connections, the texts of a client, the slow log, the last error, the parts of
-//!    the block cache, the list of open tables, and under any of them the list of files to remove.
+//!    the block cache, the list of open tables, the set of peers, one peer's queue and requests and inside that its round
+//!    trips, and under any of them the list of files to remove.
 //!
 //! # Glossary
 //!
@@ -232,6 +233,7 @@ pub mod storage;
 pub mod wire;
 
 // Layer 4: a node's local truth.
+pub mod peer;
 pub mod replica;
 
 // Layer 6: carries out operations.
