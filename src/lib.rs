@@ -186,8 +186,9 @@
 //!
 //! Each beside the code that reads and writes it, with a diagram: the engine's keys `replica/key.rs`; records
 //! `causality/format.rs`; the log `storage/log/format.rs`, its notes `storage/note.rs`; tables `storage/table/format.rs`; the
-//! manifest `storage/manifest/format.rs`; counters `storage/tally.rs`; the ledger `ledger/format.rs`; messages between nodes
-//! `wire/format.rs`; what `DUMP` answers `command/dump/payload.rs`. `tests/data/` has golden files, which a change of format must not alter but add to.
+//! manifest `storage/manifest/format.rs`; the topology `ring/format.rs`; counters `storage/tally.rs`; the ledger
+//! `ledger/format.rs`; messages between nodes `wire/format.rs`; what `DUMP` answers `command/dump/payload.rs`. `tests/data/`
+//! has golden files, which a change of format must not alter but add to.
 //!
 //! # How to test
 //!

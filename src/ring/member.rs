@@ -59,3 +59,48 @@ pub struct Member {
     /// Whether it is on its way out: it is given nothing more, and is no member once it holds nothing.
     pub is_leaving: bool,
 }
+
+impl Candidate {
+    /// What is wrong with it; `None` if nothing is.
+    pub(super) fn flaw(&self) -> Option<&'static str> {
+        flaw(&[&self.name, &self.dc, &self.zone], self.weight)
+    }
+
+    /// The member that it becomes.
+    pub(super) fn admit(self, number: NodeNumber) -> Member {
+        let Candidate { id, name, dc, zone, weight, peer, clients, http } = self;
+        Member { number, id, name, dc, zone, weight, peer, clients, http, is_leaving: false }
+    }
+}
+
+impl Member {
+    /// What is wrong with it; `None` if nothing is.
+    pub(super) fn flaw(&self) -> Option<&'static str> {
+        flaw(&[&self.name, &self.dc, &self.zone], self.weight)
+    }
+
+    /// Takes over what a member may change by itself: all but its id, its data centre and its weight.
+    pub(super) fn update(&mut self, candidate: &Candidate) {
+        self.name.clone_from(&candidate.name);
+        self.zone.clone_from(&candidate.zone);
+        (self.peer, self.clients, self.http) = (candidate.peer, candidate.clients, candidate.http);
+    }
+
+    /// The weight that counts when arcs are given out.
+    pub(super) fn effective_weight(&self) -> u32 {
+        if self.is_leaving { 0 } else { self.weight }
+    }
+}
+
+fn flaw(names: &[&String; 3], weight: u32) -> Option<&'static str> {
+    let is_bad = |name: &&String| {
+        name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(|c| c.is_control() || c.is_whitespace())
+    };
+    if names.iter().any(is_bad) {
+        Some("a name, zone or data centre is empty, longer than 64 bytes or has white space in it")
+    } else if weight > MAX_WEIGHT {
+        Some("the weight is above 10000")
+    } else {
+        None
+    }
+}
