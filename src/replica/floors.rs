@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::causality::{Purged, RecordView, Time, purge};
 use crate::ledger::Facts;
 use crate::replica::key::key_head;
-use crate::storage::{Filter, Judgement};
+use crate::storage::{Depth, Filter, Judgement};
 use crate::types::{ArcId, ArcLayout};
 
 /// The purge floor of every arc.
@@ -60,12 +60,12 @@ impl PurgeFloors {
 }
 
 impl Filter for PurgeFloors {
-    fn judge(&self, key: &[u8], value: &[u8], deepest: bool) -> Judgement {
+    fn judge(&self, key: &[u8], value: &[u8], depth: Depth) -> Judgement {
         let Some((slot, _)) = key_head(key) else { return Judgement::Keep };
         // What cannot be read is kept as it is: reading it tells.
         let Ok(record) = RecordView::decode(value) else { return Judgement::Keep };
         match purge(&record, self.of(self.layout.arc_of(slot))) {
-            Purged::Nothing if deepest => Judgement::Drop,
+            Purged::Nothing if depth == Depth::Deepest => Judgement::Drop,
             Purged::Unchanged | Purged::Nothing => Judgement::Keep,
             Purged::Less(plan) => Judgement::Replace(plan.to_record().into_bytes()),
         }
@@ -79,7 +79,7 @@ mod tests {
     use crate::env::memory::MemoryMachine;
     use crate::ledger::Ledger;
     use crate::replica::key::encode_key;
-    use crate::storage::{Filter, Judgement};
+    use crate::storage::{Depth, Filter, Judgement};
     use crate::types::{ArcId, ArcLayout, Database, slot_of};
     use std::path::Path;
 
@@ -105,10 +105,10 @@ mod tests {
         let deleted =
             |time| delete(&written.view(), &Context::new(), Time::ZERO, dot(2, time)).expect("room").to_record();
         let restarted = |time| write(&written, 2, time);
-        let judge = |name: &str, record: &Record, deepest| {
+        let judge = |name: &str, record: &Record, depth| {
             let mut key = Vec::new();
             encode_key(Database(0), name.as_bytes(), &mut key);
-            floors.judge(&key, record.as_bytes(), deepest)
+            floors.judge(&key, record.as_bytes(), depth)
         };
         for (record, deepest, above) in [
             (&none, Judgement::Drop, Judgement::Keep),
@@ -117,20 +117,20 @@ mod tests {
             (&deleted(11), Judgement::Keep, Judgement::Keep),
             (&restarted(11), Judgement::Keep, Judgement::Keep),
         ] {
-            assert_eq!(judge("k", record, true), deepest, "{:?}", record.view());
-            assert_eq!(judge("k", record, false), above, "{:?}", record.view());
+            assert_eq!(judge("k", record, Depth::Deepest), deepest, "{:?}", record.view());
+            assert_eq!(judge("k", record, Depth::Above), above, "{:?}", record.view());
             if record != &none {
-                assert_eq!(judge(other, record, true), Judgement::Keep, "the other arc has no floor");
+                assert_eq!(judge(other, record, Depth::Deepest), Judgement::Keep, "the other arc has no floor");
             }
         }
-        for deepest in [true, false] {
-            let Judgement::Replace(bytes) = judge("k", &restarted(10), deepest) else { panic!("nothing was cut") };
+        for depth in [Depth::Deepest, Depth::Above] {
+            let Judgement::Replace(bytes) = judge("k", &restarted(10), depth) else { panic!("nothing was cut") };
             let cut = RecordView::decode(&bytes).expect("a record");
             assert_eq!(cut.entries().collect::<Vec<_>>(), [dot(2, 10)]);
             assert_eq!(cut.presence(), restarted(10).view().presence());
         }
-        assert_eq!(floors.judge(b"\0", b"", true), Judgement::Keep);
-        assert_eq!(floors.judge(b"\xff\xff\0", written.as_bytes(), true), Judgement::Keep);
+        assert_eq!(floors.judge(b"\0", b"", Depth::Deepest), Judgement::Keep);
+        assert_eq!(floors.judge(b"\xff\xff\0", written.as_bytes(), Depth::Deepest), Judgement::Keep);
         assert_eq!(floors.of(ArcId(u16::MAX)), Time::ZERO);
     }
 }

@@ -2,8 +2,17 @@
 
 /// Decides the fate of entries that compaction passes.
 pub trait Filter: Send + Sync {
-    /// Judges one entry; `deepest` says that no older version of `key` can lie in a deeper table.
-    fn judge(&self, key: &[u8], value: &[u8], deepest: bool) -> Judgement;
+    /// Judges one entry.
+    fn judge(&self, key: &[u8], value: &[u8], depth: Depth) -> Judgement;
+}
+
+/// What lies below an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// No older value of its key: nothing comes back if it goes.
+    Deepest,
+    /// Tables that may hold one.
+    Above,
 }
 
 /// What happens to an entry.

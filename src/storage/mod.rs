@@ -25,7 +25,7 @@ mod view;
 pub use draft::{Draft, Fetched, Read, ScanLimit, ScanRange, Update, Verdict};
 pub use engine::{Change, DurableHook, Engine, Gate, See, SeeEntry, Stats};
 pub use error::Error;
-pub use filter::{Filter, Judgement};
+pub use filter::{Depth, Filter, Judgement};
 pub use note::{Bucket, Note, TreeChange};
 pub use options::{Durability, Options};
 pub use transaction::{Begin, Transaction};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use annulus::env::memory::MemoryMachine;
 use annulus::storage::{
-    Begin, Bucket, Draft, Durability, Engine, Error, Fetched, Filter, Judgement, Note, Options, Read, ScanLimit,
+    Begin, Bucket, Depth, Draft, Durability, Engine, Error, Fetched, Filter, Judgement, Note, Options, Read, ScanLimit,
     ScanRange, Transaction, TreeChange, Update, Verdict,
 };
 use annulus::types::{ArcId, ArcLayout, Database, Slot, Stamp};
@@ -20,7 +20,7 @@ pub(crate) type State = BTreeMap<Vec<u8>, Vec<u8>>;
 struct KeepAll;
 
 impl Filter for KeepAll {
-    fn judge(&self, _key: &[u8], _value: &[u8], _deepest: bool) -> Judgement {
+    fn judge(&self, _key: &[u8], _value: &[u8], _depth: Depth) -> Judgement {
         Judgement::Keep
     }
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use annulus::env::os;
 use annulus::storage::{
-    Begin, Durability, Engine, Fetched, Filter, Judgement, Note, Options, Read, ScanLimit, ScanRange, Update, Verdict,
+    Begin, Depth, Durability, Engine, Fetched, Filter, Judgement, Note, Options, Read, ScanLimit, ScanRange, Update,
+    Verdict,
 };
 use annulus::types::{Database, Slot};
 
@@ -16,7 +17,7 @@ const ROUNDS: u64 = 4_000;
 struct KeepAll;
 
 impl Filter for KeepAll {
-    fn judge(&self, _key: &[u8], _value: &[u8], _deepest: bool) -> Judgement {
+    fn judge(&self, _key: &[u8], _value: &[u8], _depth: Depth) -> Judgement {
         Judgement::Keep
     }
 }

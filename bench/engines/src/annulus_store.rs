@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use annulus::env::os;
 use annulus::storage::{
-    Durability, Engine, Fetched, Filter, Judgement, Note, Options, Read, ScanLimit, ScanRange, Update, Verdict,
+    Depth, Durability, Engine, Fetched, Filter, Judgement, Note, Options, Read, ScanLimit, ScanRange, Update, Verdict,
 };
 
 use crate::store::{BLOCK_BYTES, FROZEN_MEMTABLES, See, SeeEntry, Setup, Store};
@@ -23,7 +23,7 @@ pub(crate) struct AnnulusStore {
 struct KeepAll;
 
 impl Filter for KeepAll {
-    fn judge(&self, _key: &[u8], _value: &[u8], _deepest: bool) -> Judgement {
+    fn judge(&self, _key: &[u8], _value: &[u8], _depth: Depth) -> Judgement {
         Judgement::Keep
     }
 }

@@ -10,7 +10,7 @@ use crate::storage::compaction::plan::MergePlan;
 use crate::storage::cursor::Cursor;
 use crate::storage::drops::Age;
 use crate::storage::error::Error;
-use crate::storage::filter::{Filter, Judgement};
+use crate::storage::filter::{Depth, Filter, Judgement};
 use crate::storage::manifest::{Edit, Placed};
 use crate::storage::merge::Merge;
 use crate::storage::run::{Run, RunCursor};
@@ -57,9 +57,10 @@ impl Job {
                 return self.finish(shared);
             }
             let (key, value) = (self.merge.key(), self.merge.value());
-            let deepest = self.plan.deeper.iter().all(|run| run.table_of(key).is_none());
-            match filter.judge(key, value, deepest) {
-                Judgement::Drop if deepest => {}
+            let is_deepest = self.plan.deeper.iter().all(|run| run.table_of(key).is_none());
+            let depth = if is_deepest { Depth::Deepest } else { Depth::Above };
+            match filter.judge(key, value, depth) {
+                Judgement::Drop if is_deepest => {}
                 Judgement::Keep | Judgement::Drop => writer.add(key, value)?,
                 Judgement::Replace(value) => writer.add(key, &value)?,
             }

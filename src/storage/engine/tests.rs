@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use crate::env::{Env, os};
 use crate::storage::{
-    Begin, Bucket, Draft, Durability, Engine, Error, Filter, Judgement, Note, Options, Read, ScanLimit, ScanRange,
-    Update, Verdict,
+    Begin, Bucket, Depth, Draft, Durability, Engine, Error, Filter, Judgement, Note, Options, Read, ScanLimit,
+    ScanRange, Update, Verdict,
 };
 use crate::types::{ArcId, Database, Slot, Stamp};
 
 struct KeepAll;
 
 impl Filter for KeepAll {
-    fn judge(&self, _key: &[u8], _value: &[u8], _deepest: bool) -> Judgement {
+    fn judge(&self, _key: &[u8], _value: &[u8], _depth: Depth) -> Judgement {
         Judgement::Keep
     }
 }

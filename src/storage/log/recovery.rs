@@ -325,12 +325,12 @@ mod tests {
 
     use super::{Cut, Flushed, replay};
     use crate::env::memory::MemoryMachine;
-    use crate::storage::{Draft, Durability, Engine, Filter, Judgement, Options, Update, Verdict};
+    use crate::storage::{Depth, Draft, Durability, Engine, Filter, Judgement, Options, Update, Verdict};
 
     struct KeepAll;
 
     impl Filter for KeepAll {
-        fn judge(&self, _: &[u8], _: &[u8], _: bool) -> Judgement {
+        fn judge(&self, _: &[u8], _: &[u8], _: Depth) -> Judgement {
             Judgement::Keep
         }
     }

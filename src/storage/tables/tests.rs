@@ -11,7 +11,7 @@ use crate::env::Disk as _;
 use crate::env::memory::{Cached, Fault, MemoryDisk, MemoryMachine, OperationKind};
 use crate::storage::cursor::Cursor;
 use crate::storage::error::Error;
-use crate::storage::filter::{Filter, Judgement};
+use crate::storage::filter::{Depth, Filter, Judgement};
 use crate::storage::options::{Durability, Options};
 use crate::storage::tables::{Compactor, FlushEnd, Progress, RangeDrop, Recovered, Tables};
 use crate::storage::view::{Lookup, View};
@@ -27,7 +27,7 @@ pub(crate) const TOMBSTONE: &[u8] = b"gone";
 pub(crate) struct Reaper;
 
 impl Filter for Reaper {
-    fn judge(&self, _: &[u8], value: &[u8], _: bool) -> Judgement {
+    fn judge(&self, _: &[u8], value: &[u8], _: Depth) -> Judgement {
         match value {
             TOMBSTONE => Judgement::Drop,
             b"replace" => Judgement::Replace(b"replaced".to_vec()),
