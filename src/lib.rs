@@ -27,7 +27,8 @@
 //! 6. [`server`]: the loop of a connection; `connection.rs`, then `execute.rs`, then `atomic.rs` for `EXEC` and `MSET`.
 //! 7. [`coordinator`]: what has to wait and for what. [`replica`]: operations on records; `apply.rs`, then `site.rs`.
 //! 8. [`storage`]: the engine. `engine/write.rs` and `engine/read.rs` first, then `memtable`, `log`, `table`, `manifest`,
-//!    `compaction`. [`ledger`]: the few facts that a node must never forget, in a file of their own.
+//!    `compaction`; `inspection` and `salvage` verify and mend a store that nobody has open. [`ledger`]: the few facts that a
+//!    node must never forget, in a file of their own.
 //! 9. [`wire`]: what nodes say to each other, as frames and messages. [`peer`]: the connections they say it over.
 //! 10. [`config`]: the table of settings. [`node`]: makes all of the above and joins it. [`metrics`]: names and help.
 //!

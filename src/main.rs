@@ -3,11 +3,14 @@
 //! Flags come from the table of settings, so that there is one list of them; values are read by `config`, which tells a
 //! mistake with its place whether it stands in a flag, a variable or the file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use annulus::config::{Config, Kind, SPECS, Sources, Spec, meaning, print};
+use annulus::env::Disk;
 use annulus::env::os::OsDisk;
+use annulus::node::{LostLedger, Report, SalvageMode};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 #[global_allocator]
@@ -24,6 +27,8 @@ fn main() -> ExitCode {
     match matches.subcommand() {
         Some(("serve", flags)) => serve(flags),
         Some(("config", flags)) => show_config(flags),
+        Some(("check", flags)) => check(flags),
+        Some(("salvage", flags)) => salvage(flags),
         // Without a subcommand clap has shown the help.
         _ => ExitCode::from(2),
     }
@@ -40,13 +45,32 @@ fn command() -> Command {
     let config = Command::new("config")
         .about("Tells about settings")
         .arg(print.help("Prints every setting with its default and meaning, as a file that can be used"));
+    let data = Arg::new("data")
+        .long("data")
+        .value_name("DIR")
+        .default_value("annulus-data")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("The data directory, which no node may have open");
+    let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Tells what is found as JSON");
+    let check = Command::new("check")
+        .about("Verifies every file of a stopped node; ends with 0 if all is sound, with 1 if not")
+        .args([data.clone(), json]);
+    let switch =
+        |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    let salvage = Command::new("salvage")
+        .about("Says what can be recovered of a damaged data directory and what is lost; with --write, recovers it")
+        .args([
+            data,
+            switch("write", "Does it; copies of all that is removed are kept in DIR/salvage-N"),
+            switch("new-ledger", "If the ledger is lost: makes the data that of a new cluster of one node"),
+        ]);
     Command::new("annulus")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
         .after_help(FIRST_STEPS)
         .arg_required_else_help(true)
         .subcommand_required(true)
-        .subcommands([serve, config])
+        .subcommands([serve, config, check, salvage])
 }
 
 fn flag(spec: &'static Spec) -> Arg {
@@ -80,14 +104,50 @@ fn serve(flags: &ArgMatches) -> ExitCode {
     let ended = Config::load(&sources, &OsDisk)
         .map_err(annulus::node::Error::from)
         .and_then(|config| annulus::node::run(&config));
-    ended.unwrap_or_else(|error| {
-        eprintln!("annulus: {error}");
-        error.exit_code()
-    })
+    ended.unwrap_or_else(|error| refuse(&error))
+}
+
+fn check(flags: &ArgMatches) -> ExitCode {
+    let (disk, dir) = disk_and_data(flags);
+    let found = match annulus::node::check(&disk, dir) {
+        Ok(found) => found,
+        Err(error) => return refuse(&error),
+    };
+    let report = Report { dir, found: &found };
+    say(&if flags.get_flag("json") { report.json() } else { report.text() });
+    if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn salvage(flags: &ArgMatches) -> ExitCode {
+    let (_, dir) = disk_and_data(flags);
+    let env = annulus::env::os::env(&annulus::env::os::Options::new());
+    let mode = if flags.get_flag("write") { SalvageMode::Write } else { SalvageMode::Tell };
+    let lost = if flags.get_flag("new-ledger") { LostLedger::Replace } else { LostLedger::Refuse };
+    match annulus::node::salvage(&env, dir, (mode, lost)) {
+        Ok(done) => {
+            say(&done.text());
+            if done.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+fn disk_and_data(flags: &ArgMatches) -> (Arc<dyn Disk>, &Path) {
+    let dir = flags.get_one::<PathBuf>("data").expect("the flag has a default");
+    (Arc::new(OsDisk), dir)
+}
+
+fn refuse(error: &annulus::node::Error) -> ExitCode {
+    eprintln!("annulus: {error}");
+    error.exit_code()
+}
+
+fn say(text: &str) {
+    // A reader that has seen enough (`| head`) is no failure.
+    drop(std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes()));
 }
 
 fn show_config(_: &ArgMatches) -> ExitCode {
-    // A reader that has seen enough (`| head`) is no failure.
-    drop(std::io::Write::write_all(&mut std::io::stdout(), print().as_bytes()));
+    say(&print());
     ExitCode::SUCCESS
 }

@@ -20,6 +20,7 @@ pub(crate) const DISK_CHECKS: &[(&str, DiskCheck)] = &[
     ("opening follows the mode", opening),
     ("a cached read is right or refused", cached_reads),
     ("renaming replaces and open files go on", renaming),
+    ("a file has two names", linking),
     ("directories list their names in order", directories),
     ("what is absent is told with its path", absent),
     ("a lock is held once", locks),
@@ -123,6 +124,19 @@ fn renaming(disk: &dyn Disk, dir: &Path) {
     assert!(disk.list(dir).unwrap().is_empty());
     drop(create(disk, &to, b"next"));
     assert_eq!(contents(&*moved), b"New");
+}
+
+fn linking(disk: &dyn Disk, dir: &Path) {
+    let (first, second) = (dir.join("first"), dir.join("second"));
+    drop(create(disk, &first, b"bytes"));
+    disk.link(&first, &second).unwrap();
+    assert_eq!(disk.link(&first, &second).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    disk.open(&first, OpenMode::ReadWrite).unwrap().write_at(b"B", 0).unwrap();
+    disk.remove(&first).unwrap();
+    disk.sync_dir(dir).unwrap();
+    assert_eq!(disk.list(dir).unwrap(), ["second"]);
+    assert_eq!(contents(&*disk.open(&second, OpenMode::Read).unwrap()), b"Bytes");
+    assert_eq!(disk.link(&first, &second).unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 fn directories(disk: &dyn Disk, dir: &Path) {

@@ -83,6 +83,12 @@ pub trait Disk: Send + Sync {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// Moves a file over another name in one step.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a second name, which must not exist yet, without copying it.
+    ///
+    /// # Errors
+    /// `CrossesDevices` if the names would be on different filesystems, `Unsupported` or `PermissionDenied` where there are
+    /// no second names: then the file has to be copied.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes a directory and its parents; no error if it exists.

@@ -46,6 +46,18 @@ pub enum Error {
     /// The ledger cannot be used.
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
+    /// The ledger is lost, and nobody said that a new one may take its place.
+    #[error(
+        "the ledger {path} cannot be salvaged: {what}; put a copy of it back, or pass --new-ledger to make the data that of a \
+         new cluster of one node",
+        path = path.display()
+    )]
+    LostLedger {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The engine cannot be opened.
     #[error("store: {0}")]
     Storage(#[from] storage::Error),

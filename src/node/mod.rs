@@ -14,6 +14,7 @@ mod directory;
 mod error;
 mod files;
 mod log;
+mod maintenance;
 mod process;
 mod signal;
 mod start;
@@ -32,6 +33,7 @@ use crate::server::{Http, Server};
 
 pub use error::Error;
 pub use log::LogControl;
+pub use maintenance::{LostLedger, Report, Salvage, SalvageMode, check, salvage};
 pub use process::run;
 pub use start::Surroundings;
 

@@ -4,11 +4,8 @@ use std::path::Path;
 
 use crate::command::Budget;
 use crate::config::Settings;
-use crate::storage::{Durability, LevelStats, Options, Stats};
+use crate::storage::{Durability, FOLDER, LevelStats, Options, Stats};
 use crate::types::ArcLayout;
-
-/// The engine's files in the data directory.
-const FOLDER: &str = "store";
 
 /// The engine's options for the data directory `dir`.
 pub(super) fn options(settings: &Settings, dir: &Path, layout: ArcLayout) -> Options {

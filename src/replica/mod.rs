@@ -24,6 +24,7 @@ mod operation;
 mod page;
 mod purger;
 mod reaper;
+mod recount;
 mod site;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub use operation::{
 pub use page::{Page, PageOrder};
 pub use purger::Purger;
 pub use reaper::Reaper;
+pub use recount::recount;
 
 use crate::causality::{Actor, Hlc, Time};
 use crate::env::{Clock, Random};

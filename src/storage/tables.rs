@@ -290,7 +290,7 @@ impl Manifest {
 }
 
 /// The view of `state`; files that are known already are taken from `files`.
-fn build_view(
+pub(crate) fn build_view(
     state: &State,
     context: &Arc<TableContext>,
     (id, files): (u64, &HashMap<u64, Arc<TableFile>>),

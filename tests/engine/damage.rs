@@ -10,7 +10,7 @@ use crate::history::Dice;
 use crate::store::{State, contents, key, open, options, put, put_all, record};
 
 /// A store whose log has some frames in two segments and was closed, and the states after each frame.
-fn closed_store() -> (MemoryMachine, Vec<State>) {
+pub(crate) fn closed_store() -> (MemoryMachine, Vec<State>) {
     let mut options = options(Durability::Sync);
     options.memtable_bytes = 1 << 20;
     let mut machine = MemoryMachine::new(3);
@@ -34,7 +34,7 @@ fn closed_store() -> (MemoryMachine, Vec<State>) {
     (machine, states)
 }
 
-fn logs(machine: &MemoryMachine) -> Vec<PathBuf> {
+pub(crate) fn logs(machine: &MemoryMachine) -> Vec<PathBuf> {
     let is_log = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("log-"));
     machine.disk.files().into_iter().filter(is_log).collect()
 }

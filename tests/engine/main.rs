@@ -7,6 +7,8 @@ mod crash;
 mod damage;
 mod failure;
 mod history;
+mod inspection;
 mod model;
+mod salvage;
 mod store;
 mod threads;

@@ -67,7 +67,7 @@ fn bucket(record: &[u8]) -> Bucket {
 }
 
 /// The note of a change from one record to another.
-fn note(old: Option<&[u8]>, new: &[u8]) -> Note {
+pub(crate) fn note(old: Option<&[u8]>, new: &[u8]) -> Note {
     let old = old.unwrap_or(&[]);
     let tree = Some(TreeChange { leaf: new.len() as u8, hash: new.len() as u64 * 77, count: 1 });
     Note {

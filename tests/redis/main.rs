@@ -13,6 +13,7 @@ mod durability;
 mod expiry;
 mod hostile;
 mod keys;
+mod maintenance;
 mod numbers;
 mod pages;
 mod process;

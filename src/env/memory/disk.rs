@@ -6,7 +6,7 @@
 //! Invariant: only synced bytes and synced names surely outlive a crash. The fates of the others are independent, file by
 //! file and names apart from bytes: nothing, everything, a prefix, a prefix with a torn write, or any sectors at all.
 //! Invariant: the same seed and the same calls give the same disk.
-//! Left out: access rights, links, time stamps, slow devices.
+//! Left out: access rights, symbolic links, time stamps, slow devices.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -178,6 +178,14 @@ impl Disk for MemoryDisk {
             state.tree.rename(&normal(path), &normal(to))?;
             state.forget_unreachable();
             Ok(())
+        })
+    }
+
+    fn link(&self, path: &Path, to: &Path) -> io::Result<()> {
+        let call = Call { kind: OperationKind::Link, path, tried: "link" };
+        self.change(call, |state| {
+            let inode = state.tree.file(&normal(path))?;
+            state.tree.add_file(&normal(to), inode)
         })
     }
 

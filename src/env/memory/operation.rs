@@ -14,6 +14,8 @@ pub enum OperationKind {
     List,
     /// Renaming; the path is the old name.
     Rename,
+    /// Giving a file a second name; the path is the first.
+    Link,
     /// Removing a file.
     Remove,
     /// Making a directory.

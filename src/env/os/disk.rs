@@ -57,6 +57,10 @@ impl Disk for OsDisk {
         std::fs::rename(from, to).map_err(|error| failed("rename", from, error))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::hard_link(from, to).map_err(|error| failed("link", from, error))
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path).map_err(|error| failed("remove", path, error))
     }

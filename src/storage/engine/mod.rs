@@ -42,6 +42,9 @@ use crate::types::{ArcId, Database, Slot, Stamp};
 
 use crate::storage::engine::flush::Flusher;
 
+pub(crate) use crate::storage::engine::open::LOCK;
+pub(crate) use crate::storage::engine::spare::NAME as SPARE;
+
 pub use crate::storage::engine::drop::Gate;
 pub use crate::storage::engine::read::See;
 pub use crate::storage::engine::scan::SeeEntry;

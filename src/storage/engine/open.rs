@@ -24,7 +24,7 @@ use crate::storage::tables::{RangeDrop, Recovered, Tables};
 use crate::storage::tally::{self, Head, Saved};
 
 /// File whose lock keeps a second process out.
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 /// Largest spare file.
 const SPARE_BYTES: u64 = 64 << 20;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::env::{Disk, OpenMode};
 
 /// Name of the file.
-const NAME: &str = "spare";
+pub(crate) const NAME: &str = "spare";
 /// It is not made where less than this many times its size is free.
 const ROOM: u64 = 16;
 

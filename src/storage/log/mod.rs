@@ -13,6 +13,7 @@ mod buffer;
 pub(crate) mod format;
 mod recovery;
 mod segment;
+mod survey;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -30,7 +31,9 @@ use crate::storage::note::Note;
 use crate::storage::options::Options;
 
 pub(crate) use crate::storage::log::buffer::{Admission, Appended, Finished};
+pub(crate) use crate::storage::log::format::segment_generation;
 pub(crate) use crate::storage::log::recovery::{Cut, Flushed, Replayed, Write, replay};
+pub(crate) use crate::storage::log::survey::{Known, SegmentSurvey, survey};
 
 /// Space that is reserved in one step.
 const RESERVE_STEP: u64 = 16 << 20;

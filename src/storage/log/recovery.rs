@@ -118,7 +118,7 @@ impl Replay<'_> {
     fn run(&mut self, live: &[u64]) -> Result<Vec<(u64, PathBuf)>, Error> {
         let mut segments = Vec::new();
         for (index, generation) in live.iter().enumerate() {
-            let mut file = Window::open(self.disk, segment_path(self.dir, *generation))?;
+            let mut file = Window::open(self.disk, segment_path(self.dir, *generation), OpenMode::ReadWrite)?;
             let end = self.segment(&mut file, *generation)?;
             let later = live.get(index + 1..).unwrap_or(&[]);
             if !end.clean || self.breaks_before(later)? {
@@ -174,7 +174,7 @@ impl Replay<'_> {
     /// Whether the next frame of the later segments is not the one that is expected.
     fn breaks_before(&self, later: &[u64]) -> Result<bool, Error> {
         for generation in later {
-            let mut file = Window::open(self.disk, segment_path(self.dir, *generation))?;
+            let mut file = Window::open(self.disk, segment_path(self.dir, *generation), OpenMode::ReadWrite)?;
             if judge_header(file.get(0, SEGMENT_HEADER)?, *generation) != Header::Good {
                 return Ok(false);
             }
@@ -195,7 +195,7 @@ impl Replay<'_> {
         let mut durable = here.durable;
         let mut bytes = here.end.saturating_sub(offset);
         for generation in later {
-            let mut file = Window::open(self.disk, segment_path(self.dir, *generation))?;
+            let mut file = Window::open(self.disk, segment_path(self.dir, *generation), OpenMode::ReadWrite)?;
             let there = file.survivors(SEGMENT_HEADER as u64, self.expected)?;
             durable = durable.max(there.durable);
             bytes += there.end;
@@ -230,17 +230,17 @@ impl Replay<'_> {
 }
 
 /// A file read through a window that moves forward.
-struct Window {
-    path: PathBuf,
+pub(super) struct Window {
+    pub(super) path: PathBuf,
     file: Box<dyn File>,
-    len: u64,
+    pub(super) len: u64,
     start: u64,
     bytes: Vec<u8>,
 }
 
 impl Window {
-    fn open(disk: &dyn Disk, path: PathBuf) -> Result<Self, Error> {
-        let opened = disk.open(&path, OpenMode::ReadWrite).and_then(|file| Ok((file.len()?, file)));
+    pub(super) fn open(disk: &dyn Disk, path: PathBuf, mode: OpenMode) -> Result<Self, Error> {
+        let opened = disk.open(&path, mode).and_then(|file| Ok((file.len()?, file)));
         match opened {
             Ok((len, file)) => Ok(Window { path, file, len, start: 0, bytes: Vec::new() }),
             Err(source) => Err(Error::io(&path, source)),
@@ -248,7 +248,7 @@ impl Window {
     }
 
     /// `count` bytes from `offset`, or what there is of them.
-    fn get(&mut self, offset: u64, count: usize) -> Result<&[u8], Error> {
+    pub(super) fn get(&mut self, offset: u64, count: usize) -> Result<&[u8], Error> {
         let count = count.min(usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX));
         let end = offset + count as u64;
         if offset < self.start || end > self.start + self.bytes.len() as u64 {
@@ -262,17 +262,17 @@ impl Window {
     }
 
     /// The header of a frame that may stand at `offset`: it has a length, and the file is long enough for it.
-    fn head(&mut self, offset: u64) -> Result<Option<FrameHead>, Error> {
+    pub(super) fn head(&mut self, offset: u64) -> Result<Option<FrameHead>, Error> {
         let head = read_head(self.get(offset, FRAME_HEADER)?).ok().filter(|head| head.length > 0);
         let left = self.len.saturating_sub(offset + FRAME_HEADER as u64);
         Ok(head.filter(|head| u64::from(head.length) <= left))
     }
 
-    fn sound(&mut self, offset: u64, head: &FrameHead) -> Result<bool, Error> {
+    pub(super) fn sound(&mut self, offset: u64, head: &FrameHead) -> Result<bool, Error> {
         Ok(open_frame(self.get(offset, FRAME_HEADER + head.length as usize)?).is_some())
     }
 
-    fn is_zero_from(&mut self, offset: u64) -> Result<bool, Error> {
+    pub(super) fn is_zero_from(&mut self, offset: u64) -> Result<bool, Error> {
         let zeros = self.walk(offset, WINDOW, |bytes| match bytes.iter().all(|byte| *byte == 0) {
             true => ControlFlow::Continue(bytes.len()),
             false => ControlFlow::Break(()),

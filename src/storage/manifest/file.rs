@@ -19,9 +19,9 @@ use crate::storage::manifest::state::State;
 /// Length past which a snapshot begins a new file, if the file is also twice as long as the snapshot was.
 const MANIFEST_BYTES: u64 = 1 << 20;
 /// Longest manifest that is read: far above what any number of tables needs.
-const MAX_MANIFEST_BYTES: u64 = 1 << 30;
-const CURRENT: &str = "CURRENT";
-const CURRENT_NEW: &str = "CURRENT.new";
+pub(super) const MAX_MANIFEST_BYTES: u64 = 1 << 30;
+pub(super) const CURRENT: &str = "CURRENT";
+pub(super) const CURRENT_NEW: &str = "CURRENT.new";
 
 /// An open manifest.
 pub(crate) struct ManifestFile {
@@ -148,12 +148,12 @@ impl ManifestFile {
 }
 
 /// Path of manifest `number`.
-fn manifest_path(dir: &Path, number: u64) -> PathBuf {
+pub(super) fn manifest_path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:012}.manifest"))
 }
 
 /// The state after all sound frames, and where they end.
-fn replay(path: &Path, bytes: &[u8]) -> Result<(State, u64), Error> {
+pub(super) fn replay(path: &Path, bytes: &[u8]) -> Result<(State, u64), Error> {
     match header_version(bytes) {
         Some(FORMAT_VERSION) => {}
         Some(version) => return Err(Error::FutureFormat { path: path.to_owned(), version, supported: FORMAT_VERSION }),
@@ -177,7 +177,7 @@ fn replay(path: &Path, bytes: &[u8]) -> Result<(State, u64), Error> {
 }
 
 /// The number that `CURRENT` names; `None` if there is no such file.
-fn current(disk: &dyn Disk, dir: &Path) -> Result<Option<u64>, Error> {
+pub(super) fn current(disk: &dyn Disk, dir: &Path) -> Result<Option<u64>, Error> {
     let path = dir.join(CURRENT);
     let names = disk.list(dir).map_err(|source| Error::io(dir, source))?;
     if !names.iter().any(|name| name == CURRENT) {
@@ -203,7 +203,7 @@ fn set_current(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
 }
 
 /// The contents of `CURRENT`: the number, and its checksum against decay.
-fn current_text(number: u64) -> String {
+pub(super) fn current_text(number: u64) -> String {
     let name = format!("{number:012}.manifest");
     format!("{name} {:016x}\n", crc64(name.as_bytes()))
 }

@@ -6,6 +6,7 @@
 mod file;
 mod format;
 mod state;
+mod survey;
 mod tally;
 
 #[cfg(test)]
@@ -14,4 +15,5 @@ mod tests;
 pub(crate) use file::ManifestFile;
 pub(crate) use format::{Edit, Placed};
 pub(crate) use state::State;
+pub(crate) use survey::{Remains, is_left_over, overlapping, remains, survey};
 pub(crate) use tally::{read_tally, tally_path, write_tally};

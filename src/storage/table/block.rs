@@ -81,6 +81,17 @@ pub(crate) fn open(stored: &[u8], kind: BlockKind) -> Result<Arc<[u8]>, &'static
     }
 }
 
+/// Length as stored of a block whose header names that compression and contents of `len` bytes, if what follows the header
+/// begins with `body`; `None` if that cannot be told.
+pub(crate) fn stored_len(compression: u8, len: u32, body: &[u8]) -> Option<u32> {
+    let body = match compression {
+        RAW => len,
+        ZSTD => u32::try_from(zstd::zstd_safe::find_frame_compressed_size(body).ok()?).ok()?,
+        _ => return None,
+    };
+    body.checked_add(BLOCK_HEADER_BYTES as u32)
+}
+
 /// Compresses into the scratch buffer; its length, or `None` if that saves under a tenth.
 fn compress(contents: &[u8], level: i32) -> Option<usize> {
     let most = contents.len() - contents.len() / 10;
