@@ -196,7 +196,8 @@
 //! 1. *Units*, at the end of the file or in `tests.rs` beside it: `cargo test --lib storage::log`.
 //! 2. *Conformance*: one suite per trait, run on each implementation (`env/conformance.rs`).
 //! 3. *Simulation*: a machine in memory ([`mod@env::memory`]) that loses power, fills up and breaks by seed; `tests/engine`
-//!    crashes the store on it after every call.
+//!    crashes the store on it after every call. `tests/cluster` has whole nodes on such machines, in one thread, on a network
+//!    and in a time that the seed decides too.
 //! 4. *Real processes*: `tests/redis` over TCP; `compat/run` with stock clients, beside a real Redis, and under `kill -9`.
 //!
 //! `tests/fuzz` throws bytes at all that reads; `tests/tidy.rs` holds the house rules. `.ci/run` runs everything. A test has
