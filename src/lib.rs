@@ -41,7 +41,7 @@
 //! | --- | --- | --- |
 //! | 0 | [`types`], [`codec`], [`metrics`] | words, byte encodings, names of metrics |
 //! | 1 | [`mod@env`], [`worker`] (-> `env`) | the machine, background work |
-//! | 2 | [`causality`], [`ring`], [`quorum`] (-> `causality`, `ring`), [`paxos`] | pure values: no clock, no lock, no IO |
+//! | 2 | [`causality`], [`ring`], [`quorum`] (-> `causality`, `ring`), [`paxos`], [`membership`] | pure values: no clock, no lock, no IO |
 //! | 3 | [`storage`] (sees only 0 and 1), [`resp`], [`wire`], [`ledger`] | bytes on disk, bytes on the wire, durable facts |
 //! | 4 | [`replica`], [`peer`] | what this node holds, connections between nodes |
 //! | 6 | [`coordinator`] | carrying a batch out |
@@ -52,7 +52,7 @@
 //!
 //! Upward there are only traits and hooks that a lower layer declares: [`command::Admin`] (what a command asks of the node),
 //! [`storage::Filter`] (what compaction asks of the owner of the bytes), [`storage::Engine::on_durable`]. The modules
-//! `merkle`, `membership`, `hints`, `gossip`, `repair` and `topology` come with the
+//! `merkle`, `hints`, `gossip`, `repair` and `topology` come with the
 //! cluster; their places in the table are fixed, layer 5 is theirs alone.
 //!
 //! # Invariants
@@ -225,6 +225,7 @@ pub mod worker;
 
 // Layer 2: pure values without clock, IO or async.
 pub mod causality;
+pub mod membership;
 pub mod paxos;
 pub mod quorum;
 pub mod ring;
