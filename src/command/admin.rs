@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use crate::command::status::Status;
-use crate::types::NodeId;
+use crate::types::{NodeId, NodeNumber};
 
 /// What commands ask of the node above them.
 pub trait Admin: Send + Sync {
@@ -38,6 +38,8 @@ pub trait Admin: Send + Sync {
 pub struct Identity {
     /// Its name for ever.
     pub node_id: NodeId,
+    /// Its short name in the cluster.
+    pub node_number: NodeNumber,
     /// The name of this run of the process: 40 hexadecimal digits.
     pub run_id: String,
     /// What people call it.

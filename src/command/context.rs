@@ -6,6 +6,7 @@ use crate::command::admin::Admin;
 use crate::command::error::{CommandError, Result};
 use crate::command::slowlog::SlowLog;
 use crate::command::stats::Stats;
+use crate::command::token::Tokens;
 use crate::coordinator::{Batch, Coordinator};
 use crate::replica::{Action, Answer, Failure, Operand, Outcome};
 use crate::resp::{Reply, Trust};
@@ -22,6 +23,8 @@ pub struct Services {
     pub stats: Stats,
     /// The batches that took longest.
     pub slow_log: SlowLog,
+    /// Makes and checks the tokens of versions.
+    pub tokens: Tokens,
     /// Settings, status, shutdown.
     pub admin: Arc<dyn Admin>,
 }

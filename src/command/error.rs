@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::causality::MAX_SIBLINGS;
+use crate::quorum::{Names, Unavailable};
 use crate::replica::Failure;
 use crate::types::Args;
 
@@ -72,6 +73,12 @@ impl CommandError {
     pub fn wrong_arity(container: Option<&str>, name: &str) -> CommandError {
         let full = container.map_or_else(|| name.to_owned(), |container| format!("{container}|{name}"));
         CommandError::line(format!("ERR wrong number of arguments for '{full}' command"))
+    }
+
+    /// The line for a command that needs more replicas than can be reached.
+    #[must_use]
+    pub fn unavailable(short: &Unavailable, names: &dyn Names) -> CommandError {
+        CommandError::line(format!("UNAVAILABLE {}", short.told(names)))
     }
 
     /// Redis's line for an expiry that is not after the epoch or too far ahead.

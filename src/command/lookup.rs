@@ -5,6 +5,8 @@
 
 use std::sync::LazyLock;
 
+use crate::command::consistency;
+use crate::command::context::Planning;
 use crate::command::error::CommandError;
 use crate::command::table::{Command, commands};
 use crate::types::Args;
@@ -18,6 +20,20 @@ pub struct Resolved {
     pub index: usize,
     // Place of the first subcommand.
     first_subcommand: usize,
+}
+
+impl Resolved {
+    /// Plans the command under the levels of its connection.
+    ///
+    /// # Errors
+    /// What the command's plan refuses, or that its level asks for more replicas than there are.
+    #[inline]
+    pub fn plan(self, planning: &mut Planning<'_>, args: Args<'_>) -> Result<(), CommandError> {
+        if planning.session.levels.are_chosen() {
+            consistency::check(planning, self.command)?;
+        }
+        (self.command.plan)(planning, args)
+    }
 }
 
 const BUCKETS: usize = 1024;

@@ -3,8 +3,8 @@
 use crate::command::context::{Finishing, Next, Planning};
 use crate::command::error::Result;
 use crate::command::{
-    bitmap, bitop, client, cluster, connection, dump, expire, info, introspection, keys, lcs, multi, numbers, object,
-    ranges, rename, scan, server, settings, slowlog, strings, transactions,
+    bitmap, bitop, client, cluster, connection, consistency, dump, expire, info, introspection, keys, lcs, multi,
+    numbers, object, ranges, rename, ring, scan, server, settings, slowlog, strings, transactions, versions,
 };
 use crate::types::Args;
 
@@ -212,7 +212,7 @@ impl Command {
 }
 
 /// Every family's commands.
-static FAMILIES: [&[Command]; 22] = [
+static FAMILIES: [&[Command]; 25] = [
     strings::COMMANDS,
     numbers::COMMANDS,
     ranges::COMMANDS,
@@ -235,6 +235,9 @@ static FAMILIES: [&[Command]; 22] = [
     info::COMMANDS,
     introspection::COMMANDS,
     cluster::COMMANDS,
+    versions::COMMANDS,
+    consistency::COMMANDS,
+    ring::COMMANDS,
 ];
 
 /// Every command, in the order of the families.

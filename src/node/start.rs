@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::command::{Admin, Identity, Services, SlowLog, Stats};
+use crate::command::{Admin, Identity, Services, SlowLog, Stats, Tokens};
 use crate::config::{Config, Settings};
 use crate::coordinator::Coordinator;
 use crate::env::{Env, Listener, Priority, Reactors};
@@ -57,6 +57,7 @@ impl Node {
         let shares = files::share(surroundings.open_files);
         let mut store = store::options(settings, &dir, life.ledger.facts().layout);
         store.open_tables = store.open_tables.min(shares.tables as usize);
+        let tokens = Tokens::new(&life.ledger.facts().secret);
         let replica = Arc::new(open(env, settings, &store, life)?);
         let registry = Arc::new(Registry::new(client_limit(settings, shares.clients)));
         let Surroundings { env, reactors, log, .. } = surroundings;
@@ -68,7 +69,7 @@ impl Node {
         for worker in Replica::workers(&admin.replica, settings.duration("purge-interval")) {
             admin.runner.start(Priority::Low, worker);
         }
-        let services = services(&admin);
+        let services = services(&admin, tokens);
         let server = Server::start(&env, reactors, Arc::clone(&services), &options);
         server.serve(&env, bound.clients);
         let http = bound.http.map(|listener| Http::serve(listener, Arc::clone(&services)));
@@ -102,6 +103,7 @@ fn identity(surroundings: &Surroundings, config: &Config, life: &Life, bound: &B
     let id = facts.node_id.to_string();
     Ok(Identity {
         node_id: facts.node_id,
+        node_number: facts.node_number,
         run_id: crate::types::NodeId(run_id).to_string(),
         name: name.map_or_else(|| format!("node-{}", &id[..8]), str::to_owned),
         zone: settings.text("zone").to_owned(),
@@ -150,12 +152,13 @@ fn open(env: &Env, settings: &Settings, store: &Options, life: Life) -> Result<R
     Ok(Replica::open(parts, ReplicaOptions { actor, layout, max_pair_bytes }))
 }
 
-fn services(admin: &Arc<NodeAdmin>) -> Arc<Services> {
+fn services(admin: &Arc<NodeAdmin>, tokens: Tokens) -> Arc<Services> {
     Arc::new(Services {
         coordinator: Arc::new(Coordinator::new(Arc::clone(&admin.replica), Arc::clone(&admin.env.pool))),
         registry: Arc::clone(&admin.registry),
         stats: Stats::default(),
         slow_log: SlowLog::default(),
+        tokens,
         admin: Arc::clone(admin) as Arc<dyn Admin>,
     })
 }

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::quorum::{Level, List, MemberSet, Purpose, Scope, Stage, Timeout, Unavailable};
+use crate::quorum::{Level, List, MemberSet, Names, Purpose, Scope, Stage, Timeout, Unavailable};
 use crate::types::NodeNumber;
 
 /// A data centre, by its index in the topology.
@@ -181,6 +181,14 @@ impl Requirement {
             }
         }
         set.without(asked)
+    }
+
+    /// What it requires, as a text: `2 of 3 replicas`.
+    #[must_use]
+    pub fn told(&self, names: &dyn Names) -> String {
+        let each =
+            |quota: &Quota| format!("{} of {} replicas{}", quota.need, quota.members.count(), quota.scope.told(names));
+        self.quotas.iter().map(each).collect::<Vec<_>>().join(" and ")
     }
 
     /// What is said if only `reachable` can be asked; `None` if they are enough.

@@ -139,7 +139,7 @@ impl Timeout {
 }
 
 impl Scope {
-    fn told(self, names: &dyn Names) -> String {
+    pub(super) fn told(self, names: &dyn Names) -> String {
         let list = match self.list {
             List::Only => "",
             List::Old => " of the list before the move",

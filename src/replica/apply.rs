@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use crate::causality::{Context, FormatError};
+use crate::codec::Reader;
 use crate::replica::cells::{Cells, Single};
 use crate::replica::key::encode_key;
 use crate::replica::member::Replication;
@@ -100,6 +102,16 @@ impl Replica {
                 self.check_pair(key_bytes + value.len()).and_then(|()| site.write(value, expiry))
             }
             Action::Delete => site.delete(),
+            Action::Versions => site.versions(arena),
+            Action::ReplaceCovered { token, value, expiry } => {
+                let token = read_token(bytes_of(token, input, arena));
+                let value = &*beside_answers(value, input, arena);
+                let fits = self.check_pair(key_bytes + value.len());
+                fits.and(token).and_then(|token| site.replace_covered(&token, (value, expiry), arena))
+            }
+            Action::RemoveCovered { token } => {
+                read_token(bytes_of(token, input, arena)).and_then(|token| site.remove_covered(&token))
+            }
             Action::Change(change, params) => {
                 let operand = &*beside_answers(params.operand, input, arena);
                 site.change(Call { change, params, operand, value: scratch, arena }, key_bytes)
@@ -153,6 +165,7 @@ impl Action {
         match self {
             Action::Read | Action::Look | Action::Examine(..) | Action::Fingerprint => true,
             Action::Write { .. } | Action::Delete | Action::Change(..) => true,
+            Action::Versions | Action::ReplaceCovered { .. } | Action::RemoveCovered { .. } => true,
             Action::Page(_) | Action::Count | Action::CountSlot(_) => false,
             Action::RandomKey | Action::Flush | Action::FlushAll => false,
         }
@@ -163,6 +176,12 @@ impl Action {
     pub fn is_global(&self) -> bool {
         matches!(self, Action::Page(_) | Action::RandomKey | Action::Flush | Action::FlushAll)
     }
+}
+
+/// The context that a token covers. Whoever made the operation has checked the token, so this does not fail.
+fn read_token(bytes: &[u8]) -> Result<Context, Failure> {
+    let unreadable = |error: FormatError| Failure::Storage(format!("a token cannot be read: {error}").into());
+    Context::decode(&mut Reader::new(bytes)).map_err(unreadable)
 }
 
 #[inline]

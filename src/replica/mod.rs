@@ -12,6 +12,7 @@
 
 mod apply;
 mod cells;
+mod covered;
 mod due;
 mod expiry;
 mod failure;

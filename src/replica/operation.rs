@@ -53,6 +53,22 @@ pub enum Action {
     },
     /// A plain DEL.
     Delete,
+    /// All unexpired versions, and what the record has seen.
+    Versions,
+    /// A write in the place of what `token` covers; other versions stay beside it. With an expiry in the past it leaves none.
+    ReplaceCovered {
+        /// The context that it covers, encoded.
+        token: Operand,
+        /// The new value.
+        value: Operand,
+        /// When it expires, in milliseconds since the Unix epoch.
+        expiry: Option<u64>,
+    },
+    /// A delete of what `token` covers; other versions stay.
+    RemoveCovered {
+        /// The context that it covers, encoded.
+        token: Operand,
+    },
     /// A read-modify-write.
     Change(Change, Params),
     /// A page of keys.
@@ -207,6 +223,15 @@ pub enum Outcome {
     Examined(Answer, Existed),
     /// The record's fingerprint.
     Fingerprint(Fingerprint),
+    /// A record in the arena, encoded, without versions that are expired or flushed; the context is whole.
+    Record(Span),
+    /// The write in the place of some versions is done.
+    Replaced {
+        /// Unexpired versions that are left, the new one included.
+        versions: usize,
+        /// If only the new one is: the context of the whole record in the arena, encoded.
+        alone: Option<Span>,
+    },
     /// A page: keys are `Batch::page_keys[first..first + count]`.
     Page {
         /// Index of the first key.

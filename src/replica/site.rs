@@ -93,8 +93,13 @@ impl<'a, C: Cells> Site<'a, C> {
         })
     }
 
+    /// The time at which this operation judges expiry.
+    pub(super) fn at_ms(&self) -> u64 {
+        self.replica.now_ms(self.now_ms)
+    }
+
     #[inline]
-    fn see(&mut self, mut look: impl FnMut(&RecordView<'_>) -> Outcome) -> Step {
+    pub(super) fn see(&mut self, mut look: impl FnMut(&RecordView<'_>) -> Outcome) -> Step {
         let flushed = self.replica.flush_time(self.database);
         let mut outcome = Ok(Outcome::Absent);
         let read =
@@ -233,7 +238,12 @@ impl Steady<'_> {
     /// The name of a new write that covers all of `old` and what a majority has seen; called under the key's lock.
     #[inline]
     fn next_dot(&self, old: &RecordView<'_>) -> Dot {
-        let covered = old.newest_time().max(self.seen.newest_time());
+        self.next_dot_after(old.newest_time().max(self.seen.newest_time()))
+    }
+
+    /// The name of a new write that covers times up to `covered`; called under the key's lock.
+    #[inline]
+    pub(super) fn next_dot_after(&self, covered: Time) -> Dot {
         let time = self.replica.hlc.next(self.now_ms, covered);
         self.raise_newest(time);
         Dot { actor: self.replica.options.actor, time }
@@ -257,7 +267,7 @@ impl Steady<'_> {
     }
 
     #[inline]
-    fn purge_floor(&self) -> Time {
+    pub(super) fn purge_floor(&self) -> Time {
         self.replica.floors.of(self.arc)
     }
 
@@ -326,6 +336,6 @@ pub(super) fn raw_view(bytes: Option<&[u8]>) -> Result<RecordView<'_>, Failure> 
     RecordView::of(bytes).map_err(unreadable)
 }
 
-fn existed(record: &RecordView<'_>, at_ms: u64) -> Existed {
+pub(super) fn existed(record: &RecordView<'_>, at_ms: u64) -> Existed {
     if record.winner(at_ms).is_some() { Existed::Yes } else { Existed::No }
 }

@@ -220,7 +220,7 @@ impl Connection {
     fn plan_part(&mut self, stage: &mut Stage<'_>, part: &Part<'_>) -> bool {
         let mut planning =
             Planning { session: &mut self.session, batch: stage.batch, services: &self.reactor.services };
-        match (part.resolved.command.plan)(&mut planning, part.args) {
+        match part.resolved.plan(&mut planning, part.args) {
             Ok(()) => true,
             Err(error) => {
                 self.reply(stage).error(&*error.0);

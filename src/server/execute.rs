@@ -198,7 +198,7 @@ impl Connection {
                 let args = Args::new(&work.input, &work.spans[spans.clone()]);
                 let mut planning =
                     Planning { session: &mut self.session, batch: &mut work.batch, services: &self.reactor.services };
-                match (resolved.command.plan)(&mut planning, args) {
+                match resolved.plan(&mut planning, args) {
                     Ok(()) => EntryStep::Finish(resolved),
                     Err(error) => EntryStep::Refuse(error, Some(resolved)),
                 }

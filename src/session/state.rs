@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::resp::Trust;
+use crate::session::levels::Levels;
 use crate::session::registry::Client;
 use crate::session::transaction::{Queue, WatchList};
 use crate::types::Database;
@@ -66,6 +67,8 @@ pub struct Session {
     pub replies: Replies,
     /// Commands queued since `MULTI`.
     pub queue: Option<Queue>,
+    /// The levels that commands are carried out at.
+    pub levels: Levels,
     /// Keys that `EXEC` compares.
     pub watched: WatchList,
     /// Set by `QUIT` and by errors after which the connection is closed once the reply is sent.
@@ -83,6 +86,7 @@ impl Session {
             trust,
             replies: Replies::default(),
             queue: None,
+            levels: Levels::default(),
             watched: WatchList::default(),
             closing: false,
         }
@@ -111,6 +115,7 @@ impl Session {
         self.discard();
         self.select(Database(0));
         self.set_protocol(2);
+        self.levels.reset();
         self.trust = trust;
         self.replies.reset();
         self.client.set_name(String::new());

@@ -22,4 +22,5 @@ mod reply_modes;
 mod server;
 mod several;
 mod strings;
+mod versions;
 mod watch;

@@ -300,6 +300,13 @@ fn operation(database: u8, key: &str, mut action: Action, operand: &[u8]) -> (Op
     let place = span(key.len(), operand.len());
     match &mut action {
         Action::Write { value, .. } => *value = place,
+        // The token stands before the value, behind its length.
+        Action::ReplaceCovered { token, value, .. } => {
+            let (start, count) = (key.len() + 1, usize::from(operand[0]));
+            *token = span(start, count);
+            *value = span(start + count, operand.len() - 1 - count);
+        }
+        Action::RemoveCovered { token } => *token = place,
         Action::Change(_, params) | Action::Examine(_, params) => params.operand = place,
         _ => {}
     }
