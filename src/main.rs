@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Some(("config", flags)) => show_config(flags),
         Some(("check", flags)) => check(flags),
         Some(("salvage", flags)) => salvage(flags),
+        Some(("snapshot", flags)) => snapshot(flags),
         // Without a subcommand clap has shown the help.
         _ => ExitCode::from(2),
     }
@@ -60,17 +61,21 @@ fn command() -> Command {
     let salvage = Command::new("salvage")
         .about("Says what can be recovered of a damaged data directory and what is lost; with --write, recovers it")
         .args([
-            data,
+            data.clone(),
             switch("write", "Does it; copies of all that is removed are kept in DIR/salvage-N"),
             switch("new-ledger", "If the ledger is lost: makes the data that of a new cluster of one node"),
         ]);
+    let to = Arg::new("to").long("to").value_name("DIR").required(true).value_parser(clap::value_parser!(PathBuf));
+    let snapshot = Command::new("snapshot")
+        .about("Makes a verified copy of the data directory of a stopped node; SNAPSHOT does it while a node runs")
+        .args([data, to.help("Where the copy goes: an empty directory, or one that does not exist")]);
     Command::new("annulus")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
         .after_help(FIRST_STEPS)
         .arg_required_else_help(true)
         .subcommand_required(true)
-        .subcommands([serve, config, check, salvage])
+        .subcommands([serve, config, check, salvage, snapshot])
 }
 
 fn flag(spec: &'static Spec) -> Arg {
@@ -127,6 +132,18 @@ fn salvage(flags: &ArgMatches) -> ExitCode {
         Ok(done) => {
             say(&done.text());
             if done.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+fn snapshot(flags: &ArgMatches) -> ExitCode {
+    let (disk, dir) = disk_and_data(flags);
+    let to = flags.get_one::<PathBuf>("to").expect("the flag is required");
+    match annulus::node::snapshot(&disk, dir, to) {
+        Ok(found) => {
+            say(&Report { dir: to, found: &found }.text());
+            ExitCode::SUCCESS
         }
         Err(error) => refuse(&error),
     }

@@ -1,4 +1,4 @@
-//! The server family: TIME, FLUSHALL, FLUSHDB, SHUTDOWN, ROLE, LASTSAVE, and the FLUSH of scripts and functions.
+//! The server family: TIME, FLUSHALL, FLUSHDB, SNAPSHOT, SHUTDOWN, ROLE, LASTSAVE, and the FLUSH of scripts and functions.
 //!
 //! FLUSHALL and FLUSHDB hide everything at once by a flush time and then free the space; SYNC and ASYNC mean the same.
 //! There are no scripts and no functions, so flushing them does nothing, which is what test suites ask for.
@@ -11,6 +11,7 @@ use crate::replica::{Action, Operand};
 use crate::types::Args;
 
 const COLD: Flags = Flags::ALONE.with(Flags::LOADING).with(Flags::STALE);
+const SNAPSHOT: Flags = Flags::ADMIN.with(Flags::ALONE).with(Flags::GLOBAL).with(Flags::NO_MULTI);
 const FLUSH: Flags = Flags::WRITE.with(Flags::ALONE).with(Flags::GLOBAL);
 
 /// The family's part of the table.
@@ -33,6 +34,11 @@ pub(super) static COMMANDS: &[Command] =
         ),
         Command::new("shutdown", -1, COLD.with(Flags::ADMIN).with(Flags::NO_MULTI), (plan_shutdown, finish_shutdown))
             .docs(Group::Server, "1.0.0", "Ends the node after every connection has finished what it was at."),
+        Command::new("snapshot", 2, SNAPSHOT, (plan_snapshot, finish_ok)).docs(
+            Group::Server,
+            "0.1.0",
+            "Makes a verified copy of all data, from which a node can be started, in a new folder of snapshot-dir.",
+        ),
         Command::new("role", 1, COLD.with(Flags::FAST), (plan_nothing, finish_role)).docs(
             Group::Server,
             "2.8.12",
@@ -102,6 +108,28 @@ fn plan_flushall(planning: &mut Planning<'_>, args: Args<'_>) -> Result<()> {
 fn plan_flushdb(planning: &mut Planning<'_>, args: Args<'_>) -> Result<()> {
     check_flush(args, 1)?;
     planning.batch.push(planning.session.database, Operand::default(), Action::Flush);
+    Ok(())
+}
+
+/// The folder is named by one word of letters, digits, `-`, `_` and `.`: a client chooses no place.
+fn plan_snapshot(planning: &mut Planning<'_>, args: Args<'_>) -> Result<()> {
+    let settings = planning.services.admin.settings();
+    let dir = settings.iter().find(|setting| setting.name == "snapshot-dir").map_or("", |setting| &setting.value);
+    if dir.is_empty() {
+        return Err(CommandError::text(
+            "ERR SNAPSHOT is off: set snapshot-dir to the directory that copies may be made in",
+        ));
+    }
+    let name = args.get(1);
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    if name.is_empty() || name.len() > 128 || name.first() == Some(&b'.') || !name.iter().all(is_plain) {
+        return Err(CommandError::text(
+            "ERR a snapshot is named by up to 128 letters, digits, '-', '_' and '.', and not with '.' at its beginning",
+        ));
+    }
+    let path = [dir.as_bytes(), b"/", name].concat();
+    let path = planning.batch.store(&path);
+    planning.batch.push(planning.session.database, path, Action::Snapshot);
     Ok(())
 }
 

@@ -105,6 +105,12 @@ pub static SPECS: &[Spec] = &[
         "How long a stop waits for clients to take their last replies.",
     ),
     Spec::new(
+        "snapshot-dir",
+        Kind::Text,
+        "",
+        "The directory that SNAPSHOT makes copies of the data in, each in a folder of its own. Empty: SNAPSHOT is refused.",
+    ),
+    Spec::new(
         "purge-interval",
         Kind::Duration(1000, 86_400_000),
         "1m",

@@ -1,5 +1,6 @@
-//! Operations on whole databases: pages of keys, a random key, and flushes, all carried out on the pool.
+//! Operations on whole databases: pages of keys, a random key, flushes and snapshots, all carried out on the pool.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::coordinator::{Batch, Coordinator};
@@ -11,6 +12,7 @@ impl Coordinator {
         let outcome = match operation.action {
             Action::Page(request) => self.page(batch, input, operation.database, request).await,
             Action::RandomKey => self.random_key(batch, operation.database).await,
+            Action::Snapshot => self.snapshot(batch, input, operation.key).await,
             Action::Flush => self.flush(vec![operation.database]).await,
             _ => self.flush((0..crate::types::DATABASES).map(Database).collect()).await,
         };
@@ -45,6 +47,17 @@ impl Coordinator {
         let now_ms = batch.now_ms();
         let page = self.on_pool(move || replica.random_key(database, now_ms)).await?;
         Ok(batch.keep_page(&page))
+    }
+
+    async fn snapshot(&self, batch: &Batch, input: &[u8], path: Operand) -> Result<Outcome, Failure> {
+        let path = match path {
+            Operand::Input(span) => span.of(input),
+            Operand::Arena(span) => span.of(&batch.arena),
+        };
+        let path = PathBuf::from(String::from_utf8_lossy(path).into_owned());
+        let replica = Arc::clone(&self.replica);
+        self.on_pool(move || replica.snapshot(&path)).await?;
+        Ok(Outcome::Written)
     }
 
     async fn flush(&self, databases: Vec<Database>) -> Result<Outcome, Failure> {

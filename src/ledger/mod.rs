@@ -107,6 +107,22 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// Writes a ledger of `facts` into the directory `dir`, which has none: a copy of a node's.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] or [`Error::Io`].
+    pub fn write_copy(disk: &dyn Disk, dir: &Path, facts: &Facts) -> Result<(), Error> {
+        if Ledger::exists(disk, dir)? {
+            return Err(Error::Exists { path: dir.join(NAME) });
+        }
+        let next = dir.join(NEXT_NAME);
+        let file = disk.open(&next, OpenMode::CreateNew)?;
+        file.write_at(&format::encode(facts), 0)?;
+        file.sync()?;
+        disk.rename(&next, &dir.join(NAME))?;
+        Ok(disk.sync_dir(dir)?)
+    }
+
     fn with(disk: Arc<dyn Disk>, dir: &Path, lock: Box<dyn FileLock>, facts: Facts) -> Self {
         let shown = ArcSwap::from_pointee(facts);
         let writer = Mutex::new(Writer { is_poisoned: false });

@@ -33,7 +33,7 @@ use crate::server::{Http, Server};
 
 pub use error::Error;
 pub use log::LogControl;
-pub use maintenance::{LostLedger, Report, Salvage, SalvageMode, check, salvage};
+pub use maintenance::{LostLedger, Report, Salvage, SalvageMode, check, salvage, snapshot};
 pub use process::run;
 pub use start::Surroundings;
 

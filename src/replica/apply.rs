@@ -123,7 +123,9 @@ impl Replica {
             }
             Action::Count => self.counted(self.count(database)),
             Action::CountSlot(slot) => self.counted(self.engine.key_count(Slot(slot), database)),
-            Action::Page(_) | Action::RandomKey | Action::Flush | Action::FlushAll => return Applied::Global,
+            Action::Page(_) | Action::RandomKey | Action::Flush | Action::FlushAll | Action::Snapshot => {
+                return Applied::Global;
+            }
         };
         result.unwrap_or_else(|failure| Applied::Failed { failure, position: Stamp(0) })
     }
@@ -167,14 +169,14 @@ impl Action {
             Action::Write { .. } | Action::Delete | Action::Change(..) => true,
             Action::Versions | Action::ReplaceCovered { .. } | Action::RemoveCovered { .. } => true,
             Action::Page(_) | Action::Count | Action::CountSlot(_) => false,
-            Action::RandomKey | Action::Flush | Action::FlushAll => false,
+            Action::RandomKey | Action::Flush | Action::FlushAll | Action::Snapshot => false,
         }
     }
 
     /// Whether the action is about whole databases and runs on the pool.
     #[must_use]
     pub fn is_global(&self) -> bool {
-        matches!(self, Action::Page(_) | Action::RandomKey | Action::Flush | Action::FlushAll)
+        matches!(self, Action::Page(_) | Action::RandomKey | Action::Flush | Action::FlushAll | Action::Snapshot)
     }
 }
 

@@ -27,6 +27,7 @@ mod purger;
 mod reaper;
 mod recount;
 mod site;
+mod snapshot;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,6 +48,7 @@ pub use page::{Page, PageOrder};
 pub use purger::Purger;
 pub use reaper::Reaper;
 pub use recount::recount;
+pub use snapshot::write_snapshot;
 
 use crate::causality::{Actor, Hlc, Time};
 use crate::env::{Clock, Random};

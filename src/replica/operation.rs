@@ -83,6 +83,8 @@ pub enum Action {
     Flush,
     /// Deletes everything of every database.
     FlushAll,
+    /// Copies everything into the directory whose path stands in the place of the key.
+    Snapshot,
 }
 
 /// Computes a new value from the current one, under the key's lock.

@@ -123,6 +123,13 @@ impl Tables {
         self.shared.view.load_full()
     }
 
+    /// What the manifest says now, and the view of the same moment.
+    pub(crate) fn pinned(&self) -> (State, Arc<View>) {
+        let manifest = self.shared.manifest.lock();
+        let next_number = self.shared.numbers.load(Ordering::Relaxed);
+        (State { next_number, ..manifest.state.clone() }, self.shared.view())
+    }
+
     /// Starts to write `entries` (newest per key, ascending) into level 0; flushes run one after the other. An empty cursor
     /// writes only the edit.
     pub(crate) fn flush(&self, entries: Box<dyn Cursor>, end: FlushEnd) -> Flush {

@@ -10,5 +10,6 @@ mod history;
 mod inspection;
 mod model;
 mod salvage;
+mod snapshot;
 mod store;
 mod threads;

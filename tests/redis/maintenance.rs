@@ -86,6 +86,65 @@ fn a_lost_ledger_is_replaced_only_when_asked() {
 }
 
 #[test]
+fn a_snapshot_under_load_has_all_before_it_and_a_prefix_of_the_rest() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let dir = place.path().to_str().expect("a short path");
+    let mut server = Server::with(&["--snapshot-dir", dir, "--memtable-bytes", "4MB"]);
+    let (mut writer, mut client) = (server.connect(), server.connect());
+    let value = vec![b'x'; 10_000];
+    let set = |number: u32| [b"SET".to_vec(), format!("k{number}").into_bytes(), value.clone()];
+    let mut write = |numbers: std::ops::Range<u32>| {
+        for number in numbers {
+            let words = set(number);
+            writer.send(&[&words[0], &words[1], &words[2]]);
+            assert_eq!(writer.reply(), b"+OK\r\n");
+        }
+    };
+    write(0..1000);
+    std::thread::scope(|scope| {
+        scope.spawn(|| write(1000..2500));
+        assert_eq!(client.line("SNAPSHOT one"), "+OK\r\n");
+    });
+    assert!(client.line("SNAPSHOT one").contains("in an empty directory"));
+    for name in ["../two", "a/b", ".", ""] {
+        assert!(
+            String::from_utf8_lossy(&client.call(&[b"SNAPSHOT", name.as_bytes()]))
+                .starts_with("-ERR a snapshot is named")
+        );
+    }
+    let id = client.line("CLUSTER MYID");
+    stop(&mut server);
+    // The copy of the stopped node, and the restored one in its place.
+    let two = place.path().join("two");
+    let (code, text) = on(&server.data(), "snapshot", &["--to", two.to_str().expect("a short path")]);
+    assert_eq!(code, Some(0), "{text}");
+    for (copy, least) in [(place.path().join("one"), 1000), (two, 2500)] {
+        assert_eq!(on(&copy, "check", &[]).0, Some(0));
+        std::fs::rename(server.data(), place.path().join(format!("old-{least}"))).expect("a name");
+        std::fs::rename(&copy, server.data()).expect("a name");
+        server.start_again(&[]);
+        let mut client = server.connect();
+        assert_eq!(client.line("CLUSTER MYID"), id);
+        let count = client.number("DBSIZE") as u32;
+        assert!((least..=2500).contains(&count), "{count}");
+        for number in [0, 500, 999, count - 1] {
+            assert_eq!(client.number(&format!("STRLEN k{number}")), 10_000, "k{number} of {count}");
+        }
+        assert_eq!(client.number(&format!("EXISTS k{count}")), 0);
+        client.check(&[("SET after 1", "+OK\r\n")]);
+        stop(&mut server);
+    }
+}
+
+#[test]
+fn snapshots_are_off_unless_a_place_is_set() {
+    let server = Server::start();
+    assert!(server.connect().line("SNAPSHOT one").starts_with("-ERR SNAPSHOT is off: set snapshot-dir"));
+    let (code, text) = on(&server.data(), "snapshot", &["--to", "elsewhere"]);
+    assert!(code == Some(1) && text.contains("in use by another process"), "{text}");
+}
+
+#[test]
 fn what_is_no_data_directory_is_told() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     for command in ["check", "salvage"] {

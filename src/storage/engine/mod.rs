@@ -14,6 +14,7 @@ mod flush;
 mod open;
 mod read;
 mod scan;
+mod snapshot;
 mod spare;
 mod stats;
 #[cfg(test)]

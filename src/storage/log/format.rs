@@ -180,7 +180,7 @@ mod tests {
         read_record, seal_frame, segment_generation, segment_header, segment_name,
     };
     use crate::codec::{Reader, put_bytes};
-    use crate::storage::note::Note;
+    use crate::storage::note::{Bucket, Note};
 
     #[test]
     fn a_frame_reads_back_and_any_flipped_bit_is_seen() {
@@ -203,6 +203,25 @@ mod tests {
             frame[bit / 8] ^= 1 << (bit % 8);
         }
         assert!(open_frame(&[0; 64]).is_none());
+    }
+
+    /// A segment of format version 1, as hexadecimal digits: what this release wrote once, every later one reads.
+    const GOLDEN: &str = include_str!("../../../tests/data/log-1.txt");
+
+    #[test]
+    fn the_format_is_the_one_of_the_golden_file() {
+        let mut segment = segment_header(5);
+        let (mut first, mut second) = (vec![0; FRAME_HEADER], vec![0; FRAME_HEADER]);
+        let note = Note { keys: 1, expiry_in: Bucket(7), ..Note::default() };
+        put_record(&mut first, &note, b"\x03keyvalue");
+        put_record(&mut first, &Note::default(), b"\x03key");
+        let end = 100 + (first.len() - FRAME_HEADER) as u64;
+        seal_frame(&mut first, 100, 90);
+        second.push(MARKER);
+        seal_frame(&mut second, end, end);
+        segment.extend([first, second].concat());
+        let hex: String = segment.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, GOLDEN.split_whitespace().collect::<String>());
     }
 
     #[test]

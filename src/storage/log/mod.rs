@@ -33,7 +33,7 @@ use crate::storage::options::Options;
 pub(crate) use crate::storage::log::buffer::{Admission, Appended, Finished};
 pub(crate) use crate::storage::log::format::segment_generation;
 pub(crate) use crate::storage::log::recovery::{Cut, Flushed, Replayed, Write, replay};
-pub(crate) use crate::storage::log::survey::{Known, SegmentSurvey, survey};
+pub(crate) use crate::storage::log::survey::{Known, SegmentSurvey, bytes_up_to, survey};
 
 /// Space that is reserved in one step.
 const RESERVE_STEP: u64 = 16 << 20;

@@ -11,11 +11,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::codec::Reader;
-use crate::env::{Disk, OpenMode};
+use crate::env::{Disk, File, OpenMode};
 use crate::storage::error::Error;
 use crate::storage::finding::Flaw;
 use crate::storage::log::format::{
-    FRAME_ALIGN, FRAME_HEADER, FrameHead, Header, Record, SEGMENT_HEADER, VERSION, judge_header, open_frame,
+    FRAME_ALIGN, FRAME_HEADER, FrameHead, Header, Record, SEGMENT_HEADER, VERSION, judge_header, open_frame, read_head,
     read_record, segment_generation, segment_path,
 };
 use crate::storage::log::recovery::{Window, Write};
@@ -236,6 +236,25 @@ impl Surveyor<'_> {
         self.expected = Some(head.end());
         Ok(())
     }
+}
+
+/// Bytes of an open segment up to the end of its last frame that ends by `end`; 0 if it has none.
+///
+/// # Errors
+/// What the disk says.
+pub(crate) fn bytes_up_to((file, path): (&dyn File, &Path), end: Stamp) -> Result<u64, Error> {
+    let io = |source| Error::io(path, source);
+    let len = file.len().map_err(io)?;
+    let mut offset = SEGMENT_HEADER as u64;
+    let mut header = [0; FRAME_HEADER];
+    while offset + FRAME_HEADER as u64 <= len {
+        file.read_at(&mut header, offset).map_err(io)?;
+        match read_head(&header) {
+            Ok(head) if head.length > 0 && head.end() <= end.0 => offset += head.stride() as u64,
+            _ => break,
+        }
+    }
+    Ok(if offset > SEGMENT_HEADER as u64 { offset } else { 0 })
 }
 
 /// Whether sound frames follow one another from `offset` to where the segment ends. Frames inside of a value do not.

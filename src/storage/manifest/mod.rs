@@ -15,5 +15,5 @@ mod tests;
 pub(crate) use file::ManifestFile;
 pub(crate) use format::{Edit, Placed};
 pub(crate) use state::State;
-pub(crate) use survey::{Remains, is_left_over, overlapping, remains, survey};
+pub(crate) use survey::{Remains, is_left_over, overlapping, read_state, remains, survey};
 pub(crate) use tally::{read_tally, tally_path, write_tally};

@@ -75,6 +75,18 @@ fn read(disk: &dyn Disk, dir: &Path, found: &mut ManifestSurvey) -> Result<(), E
     Ok(())
 }
 
+/// What the store in `dir` consists of; nothing yet if it never had a manifest.
+///
+/// # Errors
+/// `Corrupt`, `FutureFormat`, or what the disk says.
+pub(crate) fn read_state(disk: &dyn Disk, dir: &Path) -> Result<State, Error> {
+    let Some(number) = current(disk, dir)? else { return Ok(State { next_number: 2, ..State::default() }) };
+    let path = manifest_path(dir, number);
+    let (mut state, _) = replay(&path, &contents(disk, &path)?)?;
+    state.next_number = state.next_number.max(number + 1);
+    Ok(state)
+}
+
 fn contents(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, Error> {
     let io = |source| Error::io(path, source);
     let file = disk.open(path, OpenMode::Read).map_err(io)?;
