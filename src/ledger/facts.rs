@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::causality::{Actor, Time};
+use crate::paxos::Acceptor;
 use crate::types::{ArcId, ArcLayout, ClusterId, Database, Epoch, Incarnation, NodeId, NodeNumber};
 
 /// The key of everything that the cluster signs. Never shown.
@@ -60,11 +61,70 @@ pub struct Facts {
     pub flushes: BTreeMap<Database, Flush>,
     /// Purging, of each arc that it ever touched.
     pub arcs: BTreeMap<ArcId, ArcFacts>,
-    /// The topology, if there is more than this node.
+    /// The topology that this node goes by; none only in a directory made before there were any.
+    pub topology: Option<TopologyValue>,
+    /// What this node has promised and accepted of the topology to come. Its instance never goes back.
+    pub acceptor: Option<Acceptor>,
+}
+
+/// What a node gets from its cluster: with it, and nothing else, it becomes a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The name it has as a candidate.
+    pub node_id: NodeId,
+    /// The number that the topology gives it.
+    pub node_number: NodeNumber,
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// The cluster's secret.
+    pub secret: Secret,
+    /// The arcs of the ring.
+    pub layout: ArcLayout,
+    /// The topology in which it is a member.
     pub topology: Option<TopologyValue>,
 }
 
 impl Facts {
+    /// The facts of a node that has done nothing yet.
+    pub(super) fn new(membership: Membership) -> Self {
+        let Membership { node_id, node_number, cluster_id, secret, layout, topology } = membership;
+        Facts {
+            node_id,
+            node_number,
+            cluster_id,
+            secret,
+            layout,
+            incarnation: Incarnation(0),
+            hlc_floor: Time::ZERO,
+            flushes: BTreeMap::new(),
+            arcs: BTreeMap::new(),
+            topology,
+            acceptor: None,
+        }
+    }
+
+    /// The number of the topology that this node goes by; zero if it has none.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.topology.as_ref().map_or(Epoch(0), |topology| topology.epoch)
+    }
+
+    /// The acceptor of the epoch to come.
+    #[must_use]
+    pub fn next_acceptor(&self) -> Acceptor {
+        let next = Epoch(self.epoch().0 + 1);
+        self.acceptor.clone().filter(|acceptor| acceptor.instance() == next).unwrap_or_else(|| Acceptor::new(next))
+    }
+
+    /// Goes by `topology` from now on, unless it goes by that or a later one; what was promised of it is forgotten in the same
+    /// step: once it is decided nobody asks for votes any more.
+    pub fn adopt(&mut self, topology: TopologyValue) {
+        if topology.epoch > self.epoch() {
+            self.acceptor = self.acceptor.take().filter(|acceptor| acceptor.instance() > topology.epoch);
+            self.topology = Some(topology);
+        }
+    }
+
     /// The actor that this life of the node writes as. Only after [`crate::ledger::Ledger::raise`].
     #[must_use]
     pub fn actor(&self) -> Actor {
@@ -125,9 +185,20 @@ impl Facts {
             Some("the clock's floor goes back")
         } else if flushed_back() {
             Some("a flush is taken back")
+        } else if self.epoch() < old.epoch() {
+            Some("the topology goes back")
+        } else if self.has_forgotten_votes(old) {
+            Some("votes are forgotten before what they were about is decided")
         } else {
             None
         }
+    }
+
+    /// Whether votes of `old` are gone although the epoch that they were about is not decided here.
+    fn has_forgotten_votes(&self, old: &Facts) -> bool {
+        let Some(before) = old.acceptor.as_ref().map(Acceptor::instance) else { return false };
+        let kept = self.acceptor.as_ref().is_some_and(|acceptor| acceptor.instance() >= before);
+        !kept && self.epoch() < before
     }
 }
 

@@ -10,23 +10,26 @@
 //!           count, varint | count x (database u8, time u64, carried out u8)                databases ascending
 //!           count, varint | count x (arc u16, closed u64, fence u64, floor u64)            arcs ascending
 //!           0 u8, or 1 u8 | epoch u64 | length, varint | topology
+//!           0 u8, or 1 u8 | length, varint | acceptor, see `paxos`                         since version 2
 //! ```
 //!
 //! Little endian. The length is that of the body; the CRC covers everything but itself. A reader checks magic and version
-//! first, so that a file of a later version is told from a broken one.
-
-use std::collections::BTreeMap;
+//! first, so that a file of a later version is told from a broken one. Files of version 1 are read: nothing was promised.
 
 use crate::causality::{MAX_INCARNATION, Time};
 use crate::codec::{Crc64, DecodeError, Reader, put_bytes, put_u16, put_u32, put_u64, put_varint};
-use crate::ledger::{ArcFacts, ClusterId, Facts, Flush, Secret, TopologyValue};
+use crate::ledger::{ArcFacts, ClusterId, Facts, Flush, Membership, Secret, TopologyValue};
+use crate::paxos::Acceptor;
 use crate::types::{ArcId, ArcLayout, DATABASES, Database, Epoch, Incarnation, NodeId, NodeNumber};
 
 /// First bytes of every ledger; the last of them stops a terminal that shows the file.
 const MAGIC: [u8; 8] = *b"annulus\x1a";
 
 /// The format that this code writes, and the latest that it reads.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
+
+/// The first format with votes about the topology to come.
+const WITH_ACCEPTOR: u32 = 2;
 
 /// Bytes before the body.
 const HEAD_BYTES: usize = 24;
@@ -65,6 +68,12 @@ pub(super) fn encode(facts: &Facts) -> Vec<u8> {
         put_u64(&mut body, topology.epoch.0);
         put_bytes(&mut body, &topology.bytes);
     }
+    body.push(u8::from(facts.acceptor.is_some()));
+    if let Some(acceptor) = &facts.acceptor {
+        let mut bytes = Vec::new();
+        acceptor.encode(&mut bytes);
+        put_bytes(&mut body, &bytes);
+    }
     with_head(&body)
 }
 
@@ -89,7 +98,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Facts, Flaw> {
         return Err(corrupt(16, "has a wrong checksum"));
     }
     let mut reader = Reader::new(body);
-    read_body(&mut reader).map_err(|flaw| match flaw {
+    read_body(&mut reader, version).map_err(|flaw| match flaw {
         Flaw::Corrupt { offset, what } => Flaw::Corrupt { offset: HEAD_BYTES + offset, what },
         future @ Flaw::Future { .. } => future,
     })
@@ -124,7 +133,7 @@ fn checksum(version: u32, body: &[u8]) -> u64 {
     crc.value()
 }
 
-fn read_body(reader: &mut Reader<'_>) -> Result<Facts, Flaw> {
+fn read_body(reader: &mut Reader<'_>, version: u32) -> Result<Facts, Flaw> {
     let mut facts = read_identity(reader)?;
     let count = reader.varint().map_err(short)?;
     for _ in 0..count {
@@ -147,6 +156,10 @@ fn read_body(reader: &mut Reader<'_>) -> Result<Facts, Flaw> {
         let epoch = Epoch(reader.u64().map_err(short)?);
         facts.topology = Some(TopologyValue { epoch, bytes: reader.prefixed().map_err(short)?.to_vec() });
     }
+    if version >= WITH_ACCEPTOR && read_mark(reader)? {
+        let acceptor = Acceptor::decode(reader.prefixed().map_err(short)?);
+        facts.acceptor = Some(acceptor.map_err(|error| corrupt(reader.offset(), error.to_string()))?);
+    }
     reader.end().map_err(short)?;
     Ok(facts)
 }
@@ -160,9 +173,8 @@ fn read_identity(reader: &mut Reader<'_>) -> Result<Facts, Flaw> {
     let incarnation = Incarnation(reader.u64().map_err(short)?);
     check(reader, incarnation <= MAX_INCARNATION, "an incarnation above 48 bits")?;
     let hlc_floor = read_time(reader)?;
-    let (flushes, arcs) = (BTreeMap::new(), BTreeMap::new());
-    let topology = None;
-    Ok(Facts { node_id, node_number, cluster_id, secret, layout, incarnation, hlc_floor, flushes, arcs, topology })
+    let membership = Membership { node_id, node_number, cluster_id, secret, layout, topology: None };
+    Ok(Facts { incarnation, hlc_floor, ..Facts::new(membership) })
 }
 
 fn read_time(reader: &mut Reader<'_>) -> Result<Time, Flaw> {

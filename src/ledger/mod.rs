@@ -5,6 +5,8 @@
 //!
 //! Invariant: facts are shown only after they are durable, so that whatever was done because of them survives with them.
 //! Invariant: a node's identity never changes; its incarnation, its clock's floor and its flushes never go back.
+//! Invariant: a vote about the next topology is durable before it is given, and forgotten only in the step that makes that
+//! topology durable.
 //! Invariant: one process at a time: a lock on a file beside is held while a handle lives.
 //!
 //! Lock order: the one mutex of [`Ledger`] is held across the write; readers do not take it.
@@ -12,6 +14,7 @@
 //! Left out on purpose: when to found or to refuse an empty directory (the caller asks [`Ledger::exists`]), keys and values,
 //! what the topology's bytes say.
 
+mod candidate;
 mod error;
 mod facts;
 mod format;
@@ -28,8 +31,9 @@ use crate::env::{Disk, FileLock, OpenMode, Random};
 use crate::types::{ArcLayout, Incarnation, NodeId, NodeNumber};
 
 pub use crate::types::ClusterId;
+pub use candidate::{Candidacy, FILES};
 pub use error::Error;
-pub use facts::{ArcFacts, Facts, Flush, Secret, TopologyValue};
+pub use facts::{ArcFacts, Facts, Flush, Membership, Secret, TopologyValue};
 
 /// The file's name in the data directory.
 const NAME: &str = "ledger";
@@ -89,22 +93,14 @@ impl Ledger {
         Ok(Ledger::with(disk, dir, lock, facts))
     }
 
-    /// Makes the ledger of a new node in `dir`, the first of a new cluster whose ring has the arcs of `layout`.
+    /// Makes the ledger of a new node in `dir`, alone in a new cluster whose ring has the arcs of `layout`.
     ///
     /// # Errors
     /// [`Error::Exists`] if there is one already, [`Error::Locked`], or [`Error::Io`].
     pub fn found(disk: Arc<dyn Disk>, random: &dyn Random, dir: &Path, layout: ArcLayout) -> Result<Self, Error> {
-        make_dir(&*disk, dir)?;
-        let lock = take_lock(&*disk, dir)?;
-        if Ledger::exists(&*disk, dir)? {
-            return Err(Error::Exists { path: dir.join(NAME) });
-        }
-        let facts = founding_facts(random, layout);
-        let ledger = Ledger::with(disk, dir, lock, facts);
-        let mut writer = ledger.inner.writer.lock();
-        ledger.inner.replace(&mut writer, &ledger.facts())?;
-        drop(writer);
-        Ok(ledger)
+        let candidacy = Candidacy::begin(disk, random, dir)?;
+        let membership = founding_membership(candidacy.id(), random, layout);
+        candidacy.become_member(membership)
     }
 
     /// Writes a ledger of `facts` into the directory `dir`, which has none: a copy of a node's.
@@ -261,24 +257,11 @@ fn read(disk: &dyn Disk, dir: &Path) -> Result<Facts, Error> {
     })
 }
 
-fn founding_facts(random: &dyn Random, layout: ArcLayout) -> Facts {
-    let (mut node_id, mut cluster_id) = (NodeId([0; 20]), ClusterId([0; 20]));
-    let mut secret = Secret([0; 32]);
-    for bytes in [&mut node_id.0[..], &mut cluster_id.0[..], &mut secret.0[..]] {
-        random.fill(bytes);
-    }
-    Facts {
-        node_id,
-        node_number: FOUNDER,
-        cluster_id,
-        secret,
-        layout,
-        incarnation: Incarnation(0),
-        hlc_floor: Time::ZERO,
-        flushes: Default::default(),
-        arcs: Default::default(),
-        topology: None,
-    }
+fn founding_membership(node_id: NodeId, random: &dyn Random, layout: ArcLayout) -> Membership {
+    let (mut cluster_id, mut secret) = (ClusterId([0; 20]), Secret([0; 32]));
+    random.fill(&mut cluster_id.0);
+    random.fill(&mut secret.0);
+    Membership { node_id, node_number: FOUNDER, cluster_id, secret, layout, topology: None }
 }
 
 #[cfg(test)]

@@ -11,11 +11,14 @@ use crate::env::os::OsDisk;
 use crate::env::{Disk, OpenMode};
 use crate::ledger::format::{self, Flaw};
 use crate::ledger::{ArcFacts, ClusterId, Error, Facts, Flush, Ledger, Secret, TopologyValue};
+use crate::paxos::{Acceptor, Ballot, Prepare, Request, Verdict};
 use crate::types::{ArcId, ArcLayout, Database, Epoch, Incarnation, NodeId, NodeNumber};
 
 const DIR: &str = "srv/data";
 /// The file of `sample`, as hexadecimal digits.
-const GOLDEN: &str = include_str!("../../tests/data/ledger.txt");
+const GOLDEN: &str = include_str!("../../tests/data/ledger-2.txt");
+/// The file that the first format had for it.
+const GOLDEN_1: &str = include_str!("../../tests/data/ledger.txt");
 
 fn found(disk: &MemoryDisk) -> Result<Ledger, Error> {
     Ledger::found(Arc::new(disk.clone()), &SeededRandom::new(7), Path::new(DIR), ArcLayout::default())
@@ -36,7 +39,18 @@ fn sample() -> Facts {
     facts.close(ArcId(5), Time(900));
     facts.arcs.insert(ArcId(1023), ArcFacts { closed: Time(3), fence: Time(2), floor: Time(1) });
     facts.topology = Some(TopologyValue { epoch: Epoch(9), bytes: b"topology".to_vec() });
+    facts.acceptor = Some(voted(10));
     facts
+}
+
+/// An acceptor that has promised something.
+fn voted(instance: u64) -> Acceptor {
+    let ballot = Ballot { round: 3, proposer: NodeId([4; 20]) };
+    let prepare = Request::Prepare(Prepare { instance: Epoch(instance), ballot });
+    match Acceptor::new(Epoch(instance)).receive(&prepare) {
+        Verdict::Sync { acceptor, .. } => acceptor,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -97,6 +111,38 @@ fn the_file_keeps_the_bytes_it_always_had() {
 }
 
 #[test]
+fn a_file_of_the_first_format_is_read() {
+    let digits = GOLDEN_1.trim().as_bytes().chunks(2);
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    let bytes: Vec<u8> = digits.map(byte).collect();
+    assert_eq!(format::decode(&bytes), Ok(Facts { acceptor: None, ..sample() }));
+}
+
+#[test]
+fn votes_are_kept_until_what_they_are_about_is_adopted() {
+    let disk = MemoryDisk::new(1);
+    let ledger = found(&disk).expect("an empty disk");
+    let facts = ledger.update(|facts| facts.acceptor = Some(voted(1))).expect("a sound disk");
+    assert_eq!((facts.next_acceptor(), facts.epoch()), (voted(1), Epoch(0)));
+    drop(ledger);
+    let ledger = open(&disk.crash()).expect("it was shown");
+    assert_eq!(ledger.facts().acceptor, Some(voted(1)));
+    let topology = |epoch| TopologyValue { epoch: Epoch(epoch), bytes: vec![epoch as u8] };
+    let facts = ledger.update(|facts| facts.adopt(topology(3))).expect("a sound disk");
+    assert_eq!((facts.acceptor.clone(), facts.next_acceptor().instance()), (None, Epoch(4)));
+    let facts = ledger.update(|facts| facts.adopt(topology(2))).expect("a sound disk");
+    assert_eq!(facts.topology, Some(topology(3)), "a late message does not take it back");
+}
+
+#[test]
+#[should_panic(expected = "votes are forgotten")]
+fn a_vote_that_is_forgotten_is_a_mistake() {
+    let ledger = found(&MemoryDisk::new(1)).expect("an empty disk");
+    ledger.update(|facts| facts.acceptor = Some(voted(1))).expect("a sound disk");
+    let _ = ledger.update(|facts| facts.acceptor = None);
+}
+
+#[test]
 fn every_damage_is_found_and_named() {
     let bytes = format::encode(&sample());
     for at in 0..bytes.len() {
@@ -109,8 +155,8 @@ fn every_damage_is_found_and_named() {
         assert!(matches!(format::decode(&bytes[..at]), Err(Flaw::Corrupt { .. })), "cut at {at}");
     }
     let mut future = bytes;
-    future[8] = 2;
-    assert_eq!(format::decode(&future), Err(Flaw::Future { version: 2 }));
+    future[8] = 3;
+    assert_eq!(format::decode(&future), Err(Flaw::Future { version: 3 }));
 }
 
 #[test]
@@ -122,10 +168,10 @@ fn a_damaged_file_stops_the_start_with_its_path_and_place() {
     let error = open(&disk).err().expect("damaged").to_string();
     assert_eq!(error, "ledger srv/data/ledger is damaged at offset 16: has a wrong checksum");
     disk.flip_bit(&path, 8 * 30);
-    disk.flip_bit(&path, 8 * 8 + 1);
+    disk.flip_bit(&path, 8 * 8 + 2);
     let error = open(&disk).err().expect("from the future").to_string();
-    assert_eq!(error, "ledger srv/data/ledger has format 3, this version reads up to 1");
-    disk.flip_bit(&path, 8 * 8 + 1);
+    assert_eq!(error, "ledger srv/data/ledger has format 6, this version reads up to 2");
+    disk.flip_bit(&path, 8 * 8 + 2);
     assert!(open(&disk).is_ok());
     let file = disk.open(&path, OpenMode::ReadWrite).expect("it is there");
     file.truncate(64 << 21).expect("no limit");
