@@ -30,6 +30,7 @@
 //!    `compaction`; `inspection` and `salvage` verify and mend a store that nobody has open. [`ledger`]: the few facts that a
 //!    node must never forget, in a file of their own.
 //! 9. [`wire`]: what nodes say to each other, as frames and messages. [`peer`]: the connections they say it over.
+//!    [`topology`]: which nodes they are, and how they agree on it with [`paxos`].
 //! 10. [`config`]: the table of settings. [`node`]: makes all of the above and joins it. [`metrics`]: names and help.
 //!
 //! # Layers
@@ -44,6 +45,7 @@
 //! | 2 | [`causality`], [`ring`], [`quorum`] (-> `causality`, `ring`), [`paxos`], [`membership`] | pure values: no clock, no lock, no IO |
 //! | 3 | [`storage`] (sees only 0 and 1), [`resp`], [`wire`], [`ledger`] | bytes on disk, bytes on the wire, durable facts |
 //! | 4 | [`replica`], [`peer`] | what this node holds, connections between nodes |
+//! | 5 | [`topology`] | what the nodes agree on |
 //! | 6 | [`coordinator`] | carrying a batch out |
 //! | 7 | [`session`], [`command`] (-> `session`) | what a client says and means |
 //! | 8 | [`server`] | connections |
@@ -51,9 +53,9 @@
 //! | 10 | `main` | the command line |
 //!
 //! Upward there are only traits and hooks that a lower layer declares: [`command::Admin`] (what a command asks of the node),
-//! [`storage::Filter`] (what compaction asks of the owner of the bytes), [`storage::Engine::on_durable`]. The modules
-//! `merkle`, `hints`, `gossip`, `repair` and `topology` come with the
-//! cluster; their places in the table are fixed, layer 5 is theirs alone.
+//! [`storage::Filter`] (what compaction asks of the owner of the bytes), [`storage::Engine::on_durable`], [`peer::Service`]
+//! (what a node does for others), [`topology::Adopter`] (what a new topology changes here). The modules
+//! `merkle`, `hints`, `gossip` and `repair` come with the cluster; their places in the table are fixed.
 //!
 //! # Invariants
 //!
@@ -239,6 +241,9 @@ pub mod wire;
 // Layer 4: a node's local truth.
 pub mod peer;
 pub mod replica;
+
+// Layer 5: what nodes agree on.
+pub mod topology;
 
 // Layer 6: carries out operations.
 pub mod coordinator;

@@ -8,7 +8,7 @@
 //!                                    <-     0                   or  fault u8, length u16, text
 //!
 //! hello   "annulus\n" | version u16 | 1 if there is a cluster, else 0 | cluster, 20 bytes | node, 20 bytes | nonce, 32 bytes
-//! proof   HMAC-SHA-256, keyed with the secret, of: role | asker's hello | answerer's hello
+//! proof   HMAC-SHA-256, keyed with the secret (that of the door if one end has no cluster), of: role | asker's hello | answerer's hello
 //! ```
 //!
 //! Little endian. Magic and version keep their place in every version, so that any two can tell each other apart.
@@ -25,6 +25,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::codec::{Reader, put_u16};
 use crate::env::Stream;
+use crate::ledger::Secret;
 use crate::peer::{Fault, HandshakeError, Identity, Remote};
 use crate::types::{ClusterId, NodeId};
 
@@ -69,14 +70,14 @@ pub(super) async fn ask(
     let theirs: Hello = read_array(stream).await?;
     let proof: [u8; PROOF_BYTES] = read_array(stream).await?;
     let agreed = side.agree(&theirs).and_then(|remote| {
-        verify(side, ANSWERER, [&own, &theirs], &proof)?;
+        verify(&side.identity.shared_with(&remote), ANSWERER, [&own, &theirs], &proof)?;
         expect_node(wanted, remote.node).map(|()| remote)
     });
     let remote = match agreed {
         Ok(remote) => remote,
         Err(error) => return Err(refuse(stream, error).await),
     };
-    let proof = prove(side, ASKER, [&own, &theirs]).finalize().into_bytes();
+    let proof = prove(&side.identity.shared_with(&remote), ASKER, [&own, &theirs]).finalize().into_bytes();
     send(stream, &[&[AGREED][..], &proof].concat()).await?;
     read_agreement(stream).await?;
     Ok(remote)
@@ -96,11 +97,12 @@ pub(super) async fn answer(
         Err(error) => return Err(refuse(stream, error).await),
     };
     let own = side.hello();
-    let proof = prove(side, ANSWERER, [&theirs, &own]).finalize().into_bytes();
+    let key = side.identity.shared_with(&remote);
+    let proof = prove(&key, ANSWERER, [&theirs, &own]).finalize().into_bytes();
     send(stream, &[&[AGREED][..], &own, &proof].concat()).await?;
     read_agreement(stream).await?;
     let proof: [u8; PROOF_BYTES] = read_array(stream).await?;
-    let admitted = verify(side, ASKER, [&theirs, &own], &proof)
+    let admitted = verify(&key, ASKER, [&theirs, &own], &proof)
         .and_then(|()| admit(&remote).map_err(|text| HandshakeError::new(Fault::NotAdmitted, text)));
     if let Err(error) = admitted {
         return Err(refuse(stream, error).await);
@@ -162,16 +164,16 @@ fn expect_node(wanted: Option<NodeId>, found: NodeId) -> Result<(), HandshakeErr
     }
 }
 
-fn prove(side: &Side, role: &[u8], hellos: [&Hello; 2]) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(&side.identity.secret.0).expect("any length of key will do");
+fn prove(key: &Secret, role: &[u8], hellos: [&Hello; 2]) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key.0).expect("any length of key will do");
     mac.update(role);
     hellos.into_iter().for_each(|hello| mac.update(hello));
     mac
 }
 
-fn verify(side: &Side, role: &[u8], hellos: [&Hello; 2], proof: &[u8]) -> Result<(), HandshakeError> {
+fn verify(key: &Secret, role: &[u8], hellos: [&Hello; 2], proof: &[u8]) -> Result<(), HandshakeError> {
     let text = "the two nodes do not have the same cluster-secret";
-    prove(side, role, hellos).verify_slice(proof).map_err(|_| HandshakeError::new(Fault::Secret, text))
+    prove(key, role, hellos).verify_slice(proof).map_err(|_| HandshakeError::new(Fault::Secret, text))
 }
 
 async fn send(stream: &mut dyn Stream, bytes: &[u8]) -> Result<(), HandshakeError> {

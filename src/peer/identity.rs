@@ -12,8 +12,17 @@ pub struct Identity {
     pub node: NodeId,
     /// Its cluster; none before it has founded or joined one.
     pub cluster: Option<ClusterId>,
-    /// What both ends must know.
+    /// What both ends must know if both are in a cluster.
     pub secret: Secret,
+    /// What both must know if one of them is in none yet: a founding hands out the secret, so who comes to it cannot have it.
+    pub door: Secret,
+}
+
+impl Identity {
+    /// What this node and `other` have to prove that they know.
+    pub(super) fn shared_with(&self, other: &Remote) -> Secret {
+        if self.cluster.is_some() && other.cluster.is_some() { self.secret } else { self.door }
+    }
 }
 
 /// This node's identity, which changes once: when it founds or joins a cluster.

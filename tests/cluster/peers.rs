@@ -36,7 +36,8 @@ impl Service for Echo {
 
 fn local(number: u8) -> Arc<Local> {
     let cluster = Some(ClusterId([1; 20]));
-    Arc::new(Local::new(Identity { node: NodeId([number; 20]), cluster, secret: Secret([1; 32]) }))
+    let (secret, door) = (Secret([1; 32]), Secret([2; 32]));
+    Arc::new(Local::new(Identity { node: NodeId([number; 20]), cluster, secret, door }))
 }
 
 /// Answers whatever is asked.

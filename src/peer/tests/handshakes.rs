@@ -60,11 +60,19 @@ fn a_node_that_was_removed_is_told_what_to_do() {
 }
 
 #[test]
+fn a_node_without_a_cluster_has_to_know_the_secret_of_the_door() {
+    let stranger = Identity { cluster: None, door: Secret([6; 32]), ..identity(7) };
+    check(stranger, identity(2), (Fault::Secret, "cluster-secret"));
+    let pretender = Identity { secret: Secret([4; 32]), ..identity(7) };
+    check(pretender, identity(2), (Fault::Secret, "cluster-secret"));
+}
+
+#[test]
 fn a_node_without_a_cluster_is_let_in_if_it_knows_the_secret() {
     run(async {
         let net = MemoryNet::default();
         let server = Answerer::start(&net, "10.0.0.2:1", identity(2), Options::default()).await;
-        let newcomer = Identity { cluster: None, ..identity(7) };
+        let newcomer = Identity { cluster: None, secret: Secret([0; 32]), ..identity(7) };
         let (parts, _events) = parts(net, newcomer, Options::default());
         let peer = Peer::start(parts, Target { node: None, address: server.address });
         until(|| peer.is_connected()).await;

@@ -41,7 +41,7 @@ fn node(number: u8) -> NodeId {
 }
 
 fn identity(number: u8) -> Identity {
-    Identity { node: node(number), cluster: Some(ClusterId([9; 20])), secret: Secret([5; 32]) }
+    Identity { node: node(number), cluster: Some(ClusterId([9; 20])), secret: Secret([5; 32]), door: Secret([4; 32]) }
 }
 
 /// Waits until `done`; time passes only if nothing else can happen.
