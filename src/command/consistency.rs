@@ -11,6 +11,7 @@ use crate::command::context::{Finishing, Next, Planning, finish_ok, plan_nothing
 use crate::command::error::{CommandError, Result};
 use crate::command::help::reply_help;
 use crate::command::table::{Command, Finish, Flags, Group, Plan};
+use crate::coordinator::Levels;
 use crate::quorum::{Dc, Level, Lists, Names, Numbered, Purpose, Requirement, Seat};
 use crate::session::LevelChoice;
 use crate::types::{Args, NodeNumber};
@@ -126,9 +127,11 @@ fn finish_levels(finishing: &mut Finishing<'_>) -> Next {
     Next::Done
 }
 
-/// Refuses a command whose level no set of replicas can meet; called where a connection has chosen levels.
-pub(super) fn check(planning: &mut Planning<'_>, command: &Command) -> Result<()> {
+/// Has a command run at the levels that its connection has chosen, and refuses one whose level no replicas of a node that
+/// is alone can meet.
+pub(super) fn choose(planning: &mut Planning<'_>, command: &Command) -> Result<()> {
     let levels = planning.session.levels;
+    planning.batch.set_levels(Levels { read: levels.read().0, write: levels.write().0 });
     let (purpose, level) = if command.flags.has(Flags::WRITE) {
         (Purpose::Write, levels.write().0)
     } else if command.flags.has(Flags::READONLY) {
@@ -137,6 +140,10 @@ pub(super) fn check(planning: &mut Planning<'_>, command: &Command) -> Result<()
         return Ok(());
     };
     planning.session.levels.end_next();
+    if planning.services.coordinator.cluster().is_some() {
+        // Whether the replicas of its key can meet it, the coordinator finds out.
+        return Ok(());
+    }
     let identity = planning.services.admin.identity();
     let requirement = requirement(level, identity);
     match requirement.shortfall(purpose, requirement.everyone()) {

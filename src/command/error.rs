@@ -115,6 +115,8 @@ impl From<&Failure> for CommandError {
             Failure::Busy { waited_ms } => CommandError::line(format!(
                 "BUSY the disk cannot keep up: the write waited {waited_ms} ms for room in memory and was not done"
             )),
+            Failure::Unavailable(text) => CommandError::line(format!("UNAVAILABLE {text}")),
+            Failure::TimedOut(text) => CommandError::line(format!("TIMEOUT {text}")),
             Failure::Storage(error) => CommandError::line(format!("MISCONF {error}")),
             Failure::Stopping => CommandError::text("ERR the server is shutting down"),
             Failure::TooManyKeys { limit } => {

@@ -30,7 +30,9 @@ impl Resolved {
     #[inline]
     pub fn plan(self, planning: &mut Planning<'_>, args: Args<'_>) -> Result<(), CommandError> {
         if planning.session.levels.are_chosen() {
-            consistency::check(planning, self.command)?;
+            consistency::choose(planning, self.command)?;
+        } else {
+            planning.batch.reset_levels();
         }
         (self.command.plan)(planning, args)
     }

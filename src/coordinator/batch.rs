@@ -6,6 +6,7 @@
 
 use std::ops::AddAssign;
 
+use crate::quorum::Level;
 use crate::replica::{Action, Existed, Failure, Found, Operand, Operation, Outcome, Scratch, Workspace};
 use crate::storage::Fetched;
 use crate::types::{Database, Span, Stamp};
@@ -22,9 +23,26 @@ pub struct Batch {
     pub(super) position: Stamp,
     // Index of the first operation that is not carried out yet.
     pub(super) done: usize,
+    /// Levels, each from the operation on that was the next when they were set.
+    levels: Vec<(usize, Levels)>,
     scratch: Scratch,
     carried: Carried,
     now_ms: u64,
+}
+
+/// The levels that operations are carried out at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Levels {
+    /// Of reads.
+    pub read: Level,
+    /// Of writes.
+    pub write: Level,
+}
+
+impl Default for Levels {
+    fn default() -> Self {
+        Levels { read: Level::Quorum, write: Level::Quorum }
+    }
 }
 
 /// What a command that runs in phases keeps between them; it begins by resetting it.
@@ -63,6 +81,7 @@ impl Batch {
         self.position = Stamp(0);
         self.done = 0;
         self.now_ms = now_ms;
+        self.levels.clear();
         self.carried = Carried::default();
         self.arena.clear();
         if self.arena.capacity() > ARENA_KEPT_BYTES {
@@ -81,6 +100,35 @@ impl Batch {
         self.operations.push(Operation { database, key, action });
         self.outcomes.push(Outcome::Pending);
         self.operations.len() - 1
+    }
+
+    /// Operations that are added from now on are carried out at `levels`.
+    pub fn set_levels(&mut self, levels: Levels) {
+        if self.levels(self.operations.len()) != levels {
+            self.levels.push((self.operations.len(), levels));
+        }
+    }
+
+    /// Operations that are added from now on are carried out at the usual levels.
+    #[inline]
+    pub fn reset_levels(&mut self) {
+        if !self.levels.is_empty() {
+            self.set_levels(Levels::default());
+        }
+    }
+
+    /// The levels of operation `index`.
+    #[must_use]
+    pub fn levels(&self, index: usize) -> Levels {
+        let set = self.levels.iter().rev().find(|(first, _)| *first <= index);
+        set.map_or_else(Levels::default, |(_, levels)| *levels)
+    }
+
+    /// Forgets the operations from `first` on, none of which was carried out.
+    pub fn forget(&mut self, first: usize) {
+        self.operations.truncate(first);
+        self.outcomes.truncate(first);
+        self.levels.retain(|(from, _)| *from <= first);
     }
 
     /// Number of operations so far.

@@ -8,13 +8,13 @@
 //! Invariant: a waiter is woken only when `durable >= its position`, or when the engine failed (then the caller looks).
 //! Invariant: while anybody waits, the task looks again by itself: a disk that was full and has space again wakes nobody.
 
-use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::storage::{Durability, Engine};
@@ -29,16 +29,24 @@ pub struct CommitQueue {
     durability: Durability,
     // Wakes the commit task of this reactor; the engine's hook holds it too.
     signal: Arc<Notify>,
-    waiters: RefCell<Vec<(Stamp, Waker)>>,
+    // Never contended: those who wait and the task share a thread. A lock all the same, because what peers ask is carried
+    // out by futures that could move between threads.
+    waiters: Mutex<Vec<(Stamp, Waker)>>,
     // Whether the task was signalled since it last ran.
-    is_signalled: Cell<bool>,
+    is_signalled: AtomicBool,
 }
 
 impl CommitQueue {
     /// A queue for the reactor that will run [`CommitQueue::serve`]; `signal` is what the engine's hook notifies.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, durability: Durability, signal: Arc<Notify>) -> Rc<Self> {
-        Rc::new(CommitQueue { engine, durability, signal, waiters: RefCell::default(), is_signalled: Cell::new(false) })
+    pub fn new(engine: Arc<Engine>, durability: Durability, signal: Arc<Notify>) -> Arc<Self> {
+        Arc::new(CommitQueue {
+            engine,
+            durability,
+            signal,
+            waiters: Mutex::default(),
+            is_signalled: AtomicBool::new(false),
+        })
     }
 
     /// Whether everything up to `position` is durable.
@@ -59,11 +67,11 @@ impl CommitQueue {
             if let Some(failure) = self.engine.failure() {
                 return Poll::Ready(Err(failure));
             }
-            self.waiters.borrow_mut().push((position, context.waker().clone()));
+            self.waiters.lock().push((position, context.waker().clone()));
             if self.durability == Durability::Sync {
                 // Each one asks: the commit thread waits for a number of them before it syncs.
                 self.engine.request_sync();
-            } else if !self.is_signalled.replace(true) {
+            } else if !self.is_signalled.swap(true, Ordering::Relaxed) {
                 // The first of a turn asks, even if others wait for long already, as they do while the disk is full.
                 self.signal.notify_one();
             }
@@ -73,21 +81,21 @@ impl CommitQueue {
     }
 
     /// The commit task: runs as long as the reactor.
-    pub async fn serve(self: Rc<Self>) {
+    pub async fn serve(self: Arc<Self>) {
         loop {
-            if self.waiters.borrow().is_empty() {
+            if self.waiters.lock().is_empty() {
                 self.signal.notified().await;
             } else {
                 // That the time is over says no more than a sign does.
                 drop(tokio::time::timeout(LOOK_AGAIN, self.signal.notified()).await);
             }
-            self.is_signalled.set(false);
+            self.is_signalled.store(false, Ordering::Relaxed);
             if self.durability != Durability::Sync {
                 // What found no space waits for the next look; a failure ends all waiting below.
                 drop(self.engine.write_out());
             }
             self.wake();
-            if self.durability == Durability::Sync && !self.waiters.borrow().is_empty() {
+            if self.durability == Durability::Sync && !self.waiters.lock().is_empty() {
                 // What was appended while the last sync ran.
                 self.engine.request_sync();
             }
@@ -97,7 +105,7 @@ impl CommitQueue {
     fn wake(&self) {
         let durable = self.engine.durable();
         let failed = self.engine.failure().is_some();
-        let mut waiters = self.waiters.borrow_mut();
+        let mut waiters = self.waiters.lock();
         waiters.retain(|(position, waker)| {
             let ready = failed || durable >= *position;
             if ready {

@@ -8,8 +8,12 @@
 //! Invariant: no lock is held across an await; [`Locked`] is made and used between two of them.
 
 mod batch;
+mod cluster;
 mod commit;
+mod forward;
 mod global;
+mod member;
+mod replicated;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +21,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-pub use batch::{Batch, Carried, Lookups};
+pub use batch::{Batch, Carried, Levels, Lookups};
+pub use cluster::{Answering, Cluster, ClusterOptions, ClusterParts, ClusterStats, KeepHints, Members, View};
 pub use commit::CommitQueue;
+pub use forward::Replies;
+pub use member::MemberService;
 
 use crate::env::Pool;
 use crate::replica::{Applied, Failure, KeySet, Locked, Locking, Outcome, Replica};
@@ -45,13 +52,27 @@ const FETCH_KEYS: usize = 1024;
 pub struct Coordinator {
     replica: Arc<Replica>,
     pool: Arc<dyn Pool>,
+    // None while the node is alone.
+    cluster: Option<Arc<Cluster>>,
 }
 
 impl Coordinator {
-    /// A coordinator over this node's replica.
+    /// A coordinator over this node's replica, which is alone.
     #[must_use]
     pub fn new(replica: Arc<Replica>, pool: Arc<dyn Pool>) -> Self {
-        Coordinator { replica, pool }
+        Coordinator { replica, pool, cluster: None }
+    }
+
+    /// A coordinator of a node that is a member of `cluster`.
+    #[must_use]
+    pub fn of_cluster(replica: Arc<Replica>, pool: Arc<dyn Pool>, cluster: Arc<Cluster>) -> Self {
+        Coordinator { replica, pool, cluster: Some(cluster) }
+    }
+
+    /// The cluster, unless this node is alone.
+    #[must_use]
+    pub fn cluster(&self) -> Option<&Arc<Cluster>> {
+        self.cluster.as_ref()
     }
 
     /// This node's replica.
@@ -63,6 +84,9 @@ impl Coordinator {
     /// Carries out operations in order until `until`, or until one has to wait.
     #[inline]
     pub fn advance(&self, batch: &mut Batch, input: &[u8], until: usize) -> Advanced {
+        if self.cluster.is_some() {
+            return if batch.done < until { Advanced::Waiting } else { Advanced::Done };
+        }
         if self.run(batch, input, until).is_none() { Advanced::Done } else { Advanced::Waiting }
     }
 
@@ -87,6 +111,14 @@ impl Coordinator {
 
     /// Carries out operations in order until `until`, waiting where needed.
     pub async fn carry_on(&self, batch: &mut Batch, input: &[u8], until: usize) {
+        match &self.cluster {
+            Some(cluster) => Box::pin(self.replicate(cluster, batch, input, until)).await,
+            None => self.carry_on_here(batch, input, until).await,
+        }
+    }
+
+    /// Carries out operations on this node's replica alone.
+    async fn carry_on_here(&self, batch: &mut Batch, input: &[u8], until: usize) {
         let mut patience = Patience::default();
         while let Some(want) = self.run(batch, input, until) {
             match want {

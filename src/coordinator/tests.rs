@@ -37,8 +37,13 @@ impl Node {
         let actor = ledger.raise(clock.wall_ms()).expect("a sound disk");
         let floors = PurgeFloors::new(&ledger.facts());
         let filter = Arc::<PurgeFloors>::clone(&floors);
-        let options =
-            Options { memtable_bytes: 256 << 10, cache_bytes: 1 << 10, ..Options::new(dir.into(), durability) };
+        // With so few memtables none is kept for lookups: what was flushed has to be read from disk.
+        let options = Options {
+            memtable_bytes: 256 << 10,
+            frozen_memtables: 2,
+            cache_bytes: 1 << 10,
+            ..Options::new(dir.into(), durability)
+        };
         let engine = Arc::new(Engine::open(&machine.env(), options, filter).expect("an empty disk"));
         let hlc = Arc::new(Hlc::new(Time::ZERO));
         let parts = ReplicaParts { engine, ledger, floors, hlc, clock, random };
@@ -235,9 +240,9 @@ fn all_waiters_are_told(seed: u64, durability: Durability) -> usize {
     let queue = CommitQueue::new(Arc::clone(node.engine()), durability, signal);
     let told = Rc::new(Cell::new(0));
     let local = LocalSet::new();
-    local.spawn_local(Rc::clone(&queue).serve());
+    local.spawn_local(Arc::clone(&queue).serve());
     for writer in 0..12_u64 {
-        let (node, queue, told) = (Rc::clone(&node), Rc::clone(&queue), Rc::clone(&told));
+        let (node, queue, told) = (Rc::clone(&node), Arc::clone(&queue), Rc::clone(&told));
         local.spawn_local(async move {
             for turn in 0..20 {
                 for _ in 0..(seed + writer * 7 + turn * 3) % 5 {

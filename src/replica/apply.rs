@@ -195,7 +195,7 @@ fn bytes_of<'a>(operand: Operand, input: &'a [u8], arena: &'a [u8]) -> &'a [u8] 
 }
 
 /// The bytes of an operand while answers are appended to the arena: what lies there is copied.
-fn beside_answers<'a>(operand: Operand, input: &'a [u8], arena: &[u8]) -> Cow<'a, [u8]> {
+pub(super) fn beside_answers<'a>(operand: Operand, input: &'a [u8], arena: &[u8]) -> Cow<'a, [u8]> {
     match operand {
         Operand::Input(span) => Cow::Borrowed(span.of(input)),
         Operand::Arena(span) => Cow::Owned(span.of(arena).to_vec()),

@@ -5,8 +5,9 @@
 //!
 //! Invariant: a record's context only comes to cover what the token and the record cover, and the dot of the write.
 
-use crate::causality::{Context, Dot, Plan, RecordView, Time, Version, reap, remove_covered, replace_covered};
+use crate::causality::{Context, Dot, RecordView, Time, Version, remove_covered, replace_covered};
 use crate::replica::Failure;
+use crate::replica::answer::versions;
 use crate::replica::apply::Applied;
 use crate::replica::cells::Cells;
 use crate::replica::operation::Outcome;
@@ -18,10 +19,7 @@ impl<C: Cells> Site<'_, C> {
     /// Copies the record to the arena, without what is expired or flushed.
     pub(super) fn versions(&mut self, arena: &mut Vec<u8>) -> Result<Applied, Failure> {
         let at_ms = self.at_ms();
-        self.see(|record| {
-            let plan = reap(record, at_ms).unwrap_or_else(|| Plan::unchanged(record));
-            Outcome::Record(append(arena, |arena| plan.encode(arena)))
-        })
+        self.see(|record| versions(record, at_ms, arena))
     }
 
     /// A write in the place of what `token` covers.

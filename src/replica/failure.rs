@@ -29,6 +29,12 @@ pub enum Failure {
         /// How long it was waited for.
         waited_ms: u64,
     },
+    /// Too few replicas can be reached; nothing was done.
+    #[error("{0}")]
+    Unavailable(Arc<str>),
+    /// Too few replicas answered in time.
+    #[error("{0}")]
+    TimedOut(Arc<str>),
     /// A list of keys would be longer than allowed.
     #[error("more than {limit} keys")]
     TooManyKeys {

@@ -95,8 +95,7 @@ impl Replica {
         let mut site = Site::new(self, &mut locked.transaction, &key, now_ms);
         match site.fingerprint() {
             Ok(Applied::Done { outcome: Outcome::Fingerprint(now), position }) => {
-                let is_changed = now.hash != watched.seen.hash || now.newest > watched.seen.newest;
-                if is_changed { Compared::Changed(position) } else { Compared::Unchanged }
+                if now.has_changed_since(watched.seen) { Compared::Changed(position) } else { Compared::Unchanged }
             }
             // A record that cannot be read is not as it was.
             _ => Compared::Changed(Stamp(0)),

@@ -7,12 +7,15 @@
 //! Invariant: records are merged, never overwritten; a merge that learns nothing writes nothing.
 //! Left out: who sends to whom, and how many answers suffice.
 
+use std::time::Duration;
+
 use crate::causality::{Context, Plan, RecordView, Time, merge};
+use crate::replica::answer::answer;
 use crate::replica::cells::{Cells, Single};
 use crate::replica::key::{encode_key, key_head};
-use crate::replica::operation::Outcome;
+use crate::replica::operation::{Operation, Outcome};
 use crate::replica::site::{Site, raw_view};
-use crate::replica::{Applied, Failure, Replica};
+use crate::replica::{Applied, Failure, Replica, Workspace};
 use crate::storage::{Fetched, Read, Verdict};
 use crate::types::{ArcId, Database, Stamp, slot_of};
 
@@ -85,6 +88,33 @@ impl Replica {
     #[must_use]
     pub fn floor(&self, arc: ArcId) -> Time {
         self.floors.of(arc)
+    }
+
+    /// The node's clock: what expiry is judged at, and what messages carry.
+    #[must_use]
+    pub fn reading(&self) -> Time {
+        self.hlc.reading(self.clock.wall_ms())
+    }
+
+    /// Takes notice of another node's clock; `false` if it lies more than `max_skew` ahead of the wall here.
+    pub fn observe(&self, time: Time, max_skew: Duration) -> bool {
+        self.hlc.observe(self.clock.wall_ms(), time, max_skew).is_ok()
+    }
+
+    /// The latest time that a fresh write of another node may have.
+    #[must_use]
+    pub fn latest(&self, max_skew: Duration) -> Time {
+        Time::bound(self.clock.wall_ms(), max_skew)
+    }
+
+    /// The outcome of an operation that only looks at its cell, from the cell's record as several replicas have it;
+    /// `work.now_ms` is when expiry is judged.
+    ///
+    /// # Panics
+    /// If the operation is another one.
+    #[must_use]
+    pub fn answer(&self, operation: &Operation, record: &RecordView<'_>, work: Workspace<'_>) -> Outcome {
+        answer(operation, (record, self.flush_time(operation.database)), work)
     }
 
     /// Merges a record into that of the engine key `cell`.

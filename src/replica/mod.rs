@@ -10,6 +10,7 @@
 //! Expiry is judged at the greater of the wall clock and the hybrid clock, so it never goes back behind a write.
 //! Background work: [`Replica::workers`].
 
+mod answer;
 mod apply;
 mod cells;
 mod covered;

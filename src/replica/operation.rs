@@ -182,6 +182,15 @@ impl Answer {
     }
 }
 
+impl Fingerprint {
+    /// Whether the record is another one than it was at `seen`. A value that only expired since counts, as in Redis 7; one
+    /// that had expired before and is gone now does not.
+    #[must_use]
+    pub fn has_changed_since(&self, seen: Fingerprint) -> bool {
+        self.hash != seen.hash || self.newest > seen.newest
+    }
+}
+
 /// What a page asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct PageRequest {

@@ -6,16 +6,15 @@
 use std::sync::atomic::Ordering;
 
 use crate::causality::{Context, Dot, Plan, PurgeBounds, RecordView, Time, Version, delete, overwrite, reap};
+use crate::replica::answer::{copied, examined, fingerprint, found, measured};
 use crate::replica::apply::{Applied, Call};
 use crate::replica::cells::Cells;
 use crate::replica::key::key_head;
 use crate::replica::member::Replication;
-use crate::replica::operation::{
-    Answer, Current, Draft, Effect, Examine, Existed, Fingerprint, Found, Inputs, Outcome,
-};
+use crate::replica::operation::{Answer, Current, Draft, Effect, Examine, Existed, Inputs, Outcome};
 use crate::replica::{Failure, Replica, bucket_of};
 use crate::storage::{self, Note, Read, Update, Verdict};
-use crate::types::{ArcId, Database, Span, Stamp};
+use crate::types::{ArcId, Database, Stamp};
 
 /// One cell under operation.
 pub(super) struct Site<'a, C> {
@@ -48,49 +47,28 @@ impl<'a, C: Cells> Site<'a, C> {
     /// Reads the winning value into the arena.
     #[inline]
     pub(super) fn read(&mut self, arena: &mut Vec<u8>) -> Step {
-        self.show(|version| {
-            let start = arena.len() as u32;
-            arena.extend_from_slice(version.payload);
-            Span { start, len: version.payload.len() as u32 }
-        })
+        let at_ms = self.replica.now_ms(self.now_ms);
+        self.see(|record| found(record, at_ms, &mut |version| copied(version, arena)))
     }
 
     /// Looks at the winning value without copying it.
     pub(super) fn look(&mut self) -> Step {
-        self.show(|version| Span { start: 0, len: version.payload.len() as u32 })
-    }
-
-    #[inline]
-    fn show(&mut self, mut keep: impl FnMut(&Version<'_>) -> Span) -> Step {
         let at_ms = self.replica.now_ms(self.now_ms);
-        self.see(|record| match record.winner(at_ms) {
-            None => Outcome::Absent,
-            Some(version) => {
-                Outcome::Found(Found { value: keep(&version), expiry: version.expiry, written: version.dot.time })
-            }
-        })
+        self.see(|record| found(record, at_ms, &mut measured))
     }
 
     /// Answers from the winning value.
     pub(super) fn examine(&mut self, examine: Examine, inputs: &Inputs<'_>, arena: &mut Vec<u8>) -> Step {
-        let at_ms = self.replica.now_ms(self.now_ms);
-        self.see(|record| {
-            let winner = record.winner(at_ms);
-            let current = winner.map(|version| Current { value: version.payload, expiry: version.expiry });
-            let existed = if current.is_some() { Existed::Yes } else { Existed::No };
-            Outcome::Examined(examine(current, inputs, arena), existed)
-        })
+        let inputs = Inputs { now_ms: self.replica.now_ms(self.now_ms), ..*inputs };
+        self.see(|record| examined(record, (examine, &inputs), arena))
     }
 
-    /// The record's fingerprint. A flush counts as a write to every key: what it took away is not known any more.
+    /// The record's fingerprint.
     pub(super) fn fingerprint(&mut self) -> Step {
         let at_ms = self.replica.now_ms(self.now_ms);
         // Read before the record is: a flush in between shows at the next look.
         let flushed = self.replica.flush_time(self.database);
-        self.see(|record| {
-            let newest = record.newest_time().max(flushed);
-            Outcome::Fingerprint(Fingerprint { hash: record.fingerprint(at_ms), newest })
-        })
+        self.see(|record| fingerprint(record, at_ms, flushed))
     }
 
     /// The time at which this operation judges expiry.

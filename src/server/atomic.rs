@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::command::{CommandError, Finishing, Flags, Next, Planning, Resolved, resolve};
 use crate::coordinator::{Advanced, Batch};
-use crate::replica::{Compared, Failure, KeySet, Locked, WatchedKey};
+use crate::replica::{Action, Compared, Failure, KeySet, Locked, Outcome, WatchedKey};
 use crate::resp::{Protocol, Reply};
 use crate::server::connection::Connection;
 use crate::server::work::{Entry, EntryStep, Work};
@@ -93,6 +93,9 @@ impl Connection {
     }
 
     async fn run_parts(&mut self, stage: &mut Stage<'_>, parts: &[Part<'_>], watched: &[Watched]) -> Watch {
+        if self.reactor.services.coordinator.cluster().is_some() {
+            return self.run_apart(stage, parts, watched).await;
+        }
         let is_global = |part: &Part<'_>| part.resolved.command.flags.has(Flags::GLOBAL);
         let mut watched = watched;
         let mut rest = parts;
@@ -106,12 +109,39 @@ impl Connection {
             rest = others;
             if let Some((part, others)) = rest.split_first() {
                 let kept = stage.batch.arena_bytes();
-                self.run_global(stage, part).await;
+                self.run_alone(stage, part).await;
                 stage.batch.truncate_arena(kept);
                 rest = others;
             }
         }
         Watch::Unchanged
+    }
+
+    /// Runs `parts` one after the other, as a cluster does: each on its own keys, at its own level.
+    async fn run_apart(&mut self, stage: &mut Stage<'_>, parts: &[Part<'_>], watched: &[Watched]) -> Watch {
+        for key in watched {
+            if self.has_changed(stage, key).await {
+                return Watch::Changed;
+            }
+        }
+        for part in parts {
+            let kept = stage.batch.arena_bytes();
+            self.run_alone(stage, part).await;
+            stage.batch.truncate_arena(kept);
+        }
+        Watch::Unchanged
+    }
+
+    /// Whether a watched key is not as it was; one that cannot be read counts as changed.
+    async fn has_changed(&self, stage: &mut Stage<'_>, watched: &Watched) -> bool {
+        let key = stage.batch.store(&watched.key);
+        let index = stage.batch.push(watched.database, key, Action::Fingerprint);
+        let until = stage.batch.len();
+        self.reactor.services.coordinator.carry_on(stage.batch, &[], until).await;
+        match stage.batch.outcome(index) {
+            Outcome::Fingerprint(now) => now.has_changed_since(watched.seen),
+            _ => true,
+        }
     }
 
     /// Runs `parts` under the locks of all their keys.
@@ -183,8 +213,8 @@ impl Connection {
         }
     }
 
-    /// Runs a command on whole databases, with no lock held.
-    async fn run_global(&mut self, stage: &mut Stage<'_>, part: &Part<'_>) {
+    /// Runs a command with no lock held.
+    async fn run_alone(&mut self, stage: &mut Stage<'_>, part: &Part<'_>) {
         let (first, before) = (stage.batch.len(), stage.output.len());
         if !self.plan_part(stage, part) {
             return self.end_part(stage, before, part.resolved);

@@ -56,7 +56,7 @@ pub struct ConnectionLimits {
 pub(super) struct Reactor {
     pub(super) services: Arc<Services>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) commit: Rc<CommitQueue>,
+    pub(super) commit: Arc<CommitQueue>,
     pub(super) pool: WorkPool,
     pub(super) limits: ConnectionLimits,
     pub(super) buffers: Arc<Buffers>,

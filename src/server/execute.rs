@@ -199,7 +199,7 @@ impl Connection {
                 let mut planning =
                     Planning { session: &mut self.session, batch: &mut work.batch, services: &self.reactor.services };
                 match resolved.plan(&mut planning, args) {
-                    Ok(()) => EntryStep::Finish(resolved),
+                    Ok(()) => self.route(work, first, resolved),
                     Err(error) => EntryStep::Refuse(error, Some(resolved)),
                 }
             }
@@ -210,6 +210,9 @@ impl Connection {
     }
 
     async fn run_batch(&mut self, work: &mut Work) -> Result<(), Ended> {
+        if self.reactor.services.coordinator.cluster().is_some() {
+            return self.run_replicated(work).await;
+        }
         let planned = work.batch.arena_bytes();
         for index in 0..work.entries.len() {
             self.run_entry(work, index).await?;
@@ -224,7 +227,7 @@ impl Connection {
     }
 
     /// Carries out one command's operations and finishes it, in as many phases as it asks for.
-    async fn run_entry(&mut self, work: &mut Work, index: usize) -> Result<(), Ended> {
+    pub(super) async fn run_entry(&mut self, work: &mut Work, index: usize) -> Result<(), Ended> {
         let before = work.output.len();
         let mut phase = 0;
         let mut delivered = false;
@@ -253,6 +256,12 @@ impl Connection {
                 delivered = true;
             }
         }
+        self.end_entry(work, index, before);
+        Ok(())
+    }
+
+    /// Counts the reply from `before` on if it is an error, and drops it if the client wants none.
+    pub(super) fn end_entry(&mut self, work: &mut Work, index: usize, before: usize) {
         if work.output.get(before) == Some(&b'-') {
             let blamed = work.entries[index].step.command();
             self.reactor.services.stats.count_error(&work.output[before..], blamed);
@@ -261,11 +270,10 @@ impl Connection {
             work.output.truncate(before);
         }
         self.session.replies.end_command();
-        Ok(())
     }
 
     /// Sends the replies written so far, once what they show is durable.
-    async fn deliver(&mut self, work: &mut Work) -> Result<(), Ended> {
+    pub(super) async fn deliver(&mut self, work: &mut Work) -> Result<(), Ended> {
         let begun = self.reactor.clock.monotonic();
         self.wait_durable(work).await?;
         self.send(work).await?;
@@ -283,6 +291,7 @@ impl Connection {
                 reply.simple("QUEUED");
                 return Next::Done;
             }
+            EntryStep::Forward(..) => return Next::Done,
             EntryStep::Refuse(error, _) => {
                 reply.error(&*error.0);
                 return Next::Done;

@@ -157,7 +157,7 @@ async fn hand_out(sender: &mpsc::Sender<Admitted>, admitted: Admitted, services:
 
 /// One reactor's life: serves what it is handed until the server drains.
 async fn run_reactor(reactor: Rc<Reactor>, mut connections: mpsc::Receiver<Admitted>) {
-    let commit = tokio::task::spawn_local(Rc::clone(&reactor.commit).serve());
+    let commit = tokio::task::spawn_local(Arc::clone(&reactor.commit).serve());
     let serving = TaskTracker::new();
     while let Some(Admitted { connection, client }) = connections.recv().await {
         match connection.attach() {

@@ -13,12 +13,15 @@ mod atomic;
 mod buffers;
 mod connection;
 mod execute;
+mod forwarded;
 mod http;
 mod listener;
+mod replicated;
 mod scrape;
 mod work;
 
 pub use buffers::Buffers;
 pub use connection::ConnectionLimits;
+pub use forwarded::ForwardedService;
 pub use http::Http;
 pub use listener::{Server, ServerOptions};

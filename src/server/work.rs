@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use crate::command::{CommandError, Resolved};
-use crate::coordinator::Batch;
-use crate::types::Span;
+use crate::coordinator::{Batch, Levels};
+use crate::types::{NodeNumber, Span};
 
 /// Bytes read from a socket at a time.
 pub(super) const READ_BYTES: usize = 16 << 10;
@@ -31,13 +31,15 @@ pub(super) enum EntryStep {
     Refuse(CommandError, Option<Resolved>),
     /// Reply `+QUEUED`.
     Queued,
+    /// One of these members has to carry the command out.
+    Forward(Resolved, Vec<NodeNumber>, Levels),
 }
 
 impl EntryStep {
     /// The command that was called.
     pub(super) fn command(&self) -> Option<Resolved> {
         match self {
-            EntryStep::Finish(resolved) => Some(*resolved),
+            EntryStep::Finish(resolved) | EntryStep::Forward(resolved, ..) => Some(*resolved),
             EntryStep::Refuse(_, resolved) => *resolved,
             EntryStep::Queued => None,
         }

@@ -59,6 +59,29 @@ struct Texts {
 }
 
 impl Client {
+    fn new(id: ClientId, (address, local_address): (SocketAddr, SocketAddr), now_ms: u64) -> Self {
+        Client {
+            id,
+            address,
+            local_address,
+            created_ms: now_ms,
+            active_ms: AtomicU64::new(now_ms),
+            database: AtomicU8::new(0),
+            protocol: AtomicU8::new(2),
+            queued: AtomicI64::new(-1),
+            watched: AtomicU64::new(0),
+            query_bytes: AtomicU64::new(0),
+            reply_bytes: AtomicU64::new(0),
+            received_bytes: AtomicU64::new(0),
+            sent_bytes: AtomicU64::new(0),
+            no_evict: AtomicBool::new(false),
+            texts: Mutex::default(),
+            draining: AtomicBool::new(false),
+            killed: AtomicBool::new(false),
+            wake: Notify::new(),
+        }
+    }
+
     /// Name given by `CLIENT SETNAME`, empty if none.
     #[must_use]
     pub fn name(&self) -> String {
@@ -198,28 +221,16 @@ impl Registry {
         }
         self.received.fetch_add(1, Ordering::Relaxed);
         let id = ClientId(self.next_id.fetch_add(1, Ordering::Relaxed));
-        let client = Arc::new(Client {
-            id,
-            address,
-            local_address,
-            created_ms: now_ms,
-            active_ms: AtomicU64::new(now_ms),
-            database: AtomicU8::new(0),
-            protocol: AtomicU8::new(2),
-            queued: AtomicI64::new(-1),
-            watched: AtomicU64::new(0),
-            query_bytes: AtomicU64::new(0),
-            reply_bytes: AtomicU64::new(0),
-            received_bytes: AtomicU64::new(0),
-            sent_bytes: AtomicU64::new(0),
-            no_evict: AtomicBool::new(false),
-            texts: Mutex::default(),
-            draining: AtomicBool::new(false),
-            killed: AtomicBool::new(false),
-            wake: Notify::new(),
-        });
+        let client = Arc::new(Client::new(id, (address, local_address), now_ms));
         clients.insert(id, Arc::clone(&client));
         Some(client)
+    }
+
+    /// What stands for the client of a command that another node has forwarded: on no list, and nobody's to kill.
+    #[must_use]
+    pub fn peer_client(&self) -> Arc<Client> {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        Arc::new(Client::new(ClientId(0), (nowhere, nowhere), 0))
     }
 
     /// Takes a connection off the list.
