@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::causality::Time;
 use crate::peer::{CallError, Terms};
 use crate::quorum::{HedgeBudget, Names, Seating};
 use crate::ring::{ArcPlacement, Topology};
@@ -33,6 +34,10 @@ pub trait Members: Send + Sync {
     fn ask(&self, node: NodeNumber, message: &Message, terms: &Terms) -> Result<Answering, CallError>;
     /// What most requests to `node` took lately, if anything is known: past that another member is asked too.
     fn usual_time(&self, node: NodeNumber) -> Option<Duration>;
+    /// Has the cluster agree that all versions of a database, or of every one, are superseded up to `time`; what is answered is
+    /// that this node goes by it, or why not.
+    fn flush(&self, database: Option<Database>, time: Time)
+    -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
     /// A member goes by another topology; what it sent of a newer one, if it did.
     fn meets_topology(&self, node: NodeNumber, encoded: &[u8]);
 }

@@ -3,9 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::coordinator::{Batch, Coordinator};
+use tokio::time::Instant;
+
+use crate::coordinator::{Batch, Cluster, Coordinator};
+use crate::peer::Terms;
 use crate::replica::{Action, Failure, Operand, Operation, Outcome, Page, PageOrder, PageRequest};
-use crate::types::{Database, Span};
+use crate::types::{DATABASES, Database, Span};
+use crate::wire::Message;
 
 impl Coordinator {
     pub(super) async fn run_global(&self, batch: &mut Batch, input: &[u8], operation: Operation) {
@@ -13,8 +17,8 @@ impl Coordinator {
             Action::Page(request) => self.page(batch, input, operation.database, request).await,
             Action::RandomKey => self.random_key(batch, operation.database).await,
             Action::Snapshot => self.snapshot(batch, input, operation.key).await,
-            Action::Flush => self.flush(vec![operation.database]).await,
-            _ => self.flush((0..crate::types::DATABASES).map(Database).collect()).await,
+            Action::Flush => self.flush(Some(operation.database)).await,
+            _ => self.flush(None).await,
         };
         match outcome {
             Ok(outcome) => {
@@ -60,10 +64,39 @@ impl Coordinator {
         Ok(Outcome::Written)
     }
 
-    async fn flush(&self, databases: Vec<Database>) -> Result<Outcome, Failure> {
+    /// Deletes everything of a database, or of all.
+    async fn flush(&self, database: Option<Database>) -> Result<Outcome, Failure> {
+        if let Some(cluster) = self.cluster() {
+            return self.flush_everywhere(cluster, database).await;
+        }
+        let databases: Vec<Database> = database.map_or_else(|| (0..DATABASES).map(Database).collect(), |one| vec![one]);
         let replica = Arc::clone(&self.replica);
         self.on_pool(move || replica.flush(&databases)).await?;
         Ok(Outcome::Written)
+    }
+}
+
+impl Coordinator {
+    /// Supersedes everything up to the greatest clock of the members that can be reached.
+    async fn flush_everywhere(&self, cluster: &Cluster, database: Option<Database>) -> Result<Outcome, Failure> {
+        let now = Instant::now();
+        let view = cluster.view();
+        let deadline = now + cluster.options().timeout;
+        let terms = Terms { epoch: view.topology.epoch(), time: self.replica.reading(), now, deadline };
+        let asked: Vec<_> = view
+            .topology
+            .members()
+            .iter()
+            .filter(|member| member.number != cluster.me())
+            .filter_map(|member| cluster.members().ask(member.number, &Message::ping(), &terms).ok())
+            .collect();
+        for answering in asked {
+            if let Ok(frame) = answering.await {
+                self.replica.observe(frame.header.time, cluster.options().max_skew);
+            }
+        }
+        let flushed = cluster.members().flush(database, self.replica.reading().after()).await;
+        flushed.map(|()| Outcome::Written).map_err(|reason| Failure::Unavailable(reason.into()))
     }
 }
 

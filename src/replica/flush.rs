@@ -6,6 +6,7 @@
 //! where it is not dropped yet: an interruption in between leaves the flush marked as not carried out, and the reaper takes
 //! the records out one by one, because newer ones may lie beside them by then.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use crate::causality::Time;
@@ -41,6 +42,63 @@ impl Replica {
             decided.as_ref().map_or(Vec::new(), |_| self.ranges_of(databases))
         })?;
         self.finish_flush(databases, decided?)
+    }
+
+    /// Carries out the flushes that the cluster has agreed on: versions up to the time of their database are superseded. What
+    /// was carried out before changes nothing. Waits for the disk, so only for the pool.
+    ///
+    /// Arcs that hold nothing newer are dropped as ranges; what lies in the others is hidden at once, and the reaper takes it
+    /// out record by record.
+    ///
+    /// # Errors
+    /// The store's failure. Once the flush time is durable the data is hidden, whatever fails later.
+    pub fn adopt_flushes(&self, flushes: impl IntoIterator<Item = (Database, Time)>) -> Result<(), Failure> {
+        let _one_at_a_time = self.flushing.lock();
+        let facts = self.ledger.facts();
+        let is_new = |(database, time): &(Database, Time)| *time > facts.flush(*database).time;
+        let flushes: Vec<(Database, Time)> = flushes.into_iter().filter(is_new).collect();
+        if flushes.is_empty() {
+            return Ok(());
+        }
+        let mut decided = Ok(());
+        let mut walked = BTreeSet::new();
+        self.engine.drop_ranges(&mut || {
+            decided = self.show_flushes(&flushes);
+            if decided.is_ok() { self.droppable(&flushes, &mut walked) } else { Vec::new() }
+        })?;
+        decided?;
+        for (database, time) in flushes.into_iter().filter(|(database, _)| !walked.contains(database)) {
+            self.finish_flush(&[database], time)?;
+        }
+        Ok(())
+    }
+
+    /// Makes flush times known: to the clock, durably, then to readers. Runs in the engine's gate.
+    fn show_flushes(&self, flushes: &[(Database, Time)]) -> Result<(), Failure> {
+        flushes.iter().for_each(|(_, time)| self.hlc.pass(*time));
+        self.ledger.update(|facts| flushes.iter().for_each(|(database, time)| facts.start_flush(*database, *time)))?;
+        for (database, time) in flushes {
+            self.flush_times[usize::from(database.0)].store(time.0, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// The runs of flushed databases in arcs that hold nothing newer; databases that lie elsewhere too go into `walked`.
+    fn droppable(&self, flushes: &[(Database, Time)], walked: &mut BTreeSet<Database>) -> Vec<ScanRange> {
+        let mut ranges = Vec::new();
+        for slot in (0..SLOTS).map(Slot) {
+            let arc = self.options.layout.arc_of(slot);
+            let newest = self.newest.get(usize::from(arc.0)).map_or(0, |newest| newest.load(Ordering::Acquire));
+            for (database, time) in flushes.iter().filter(|(database, _)| self.engine.key_count(slot, *database) > 0) {
+                if newest <= time.0 {
+                    let from = [&slot.0.to_be_bytes()[..], &[database.0]].concat();
+                    ranges.push(ScanRange { from, to: range_end(slot.0, *database) });
+                } else {
+                    walked.insert(*database);
+                }
+            }
+        }
+        ranges
     }
 
     /// Chooses the flush time and makes it known: durably, then to readers, then to the clock. Runs in the engine's gate, so

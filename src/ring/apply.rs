@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ring::arc::lists;
 use crate::ring::plan::{List, plan};
 use crate::ring::{ArcPlacement, Candidate, Change, Refused, Replica, Replicas, Settled, Topology, validate};
-use crate::types::{ArcLayout, ClusterId, Database, Epoch, NodeId, NodeNumber};
+use crate::types::{ArcLayout, ClusterId, DATABASES, Database, Epoch, NodeId, NodeNumber};
 
 /// Most members of a cluster.
 pub const MAX_MEMBERS: usize = 1_000;
@@ -73,6 +73,7 @@ impl Topology {
             Change::Absent(id) => next.dismiss(*id)?,
             Change::Weight(node, weight) => next.weigh(*node, *weight)?,
             Change::Flush(database, time) => next.flush(*database, *time)?,
+            Change::FlushAll(time) => (0..DATABASES).try_for_each(|database| next.flush(Database(database), *time))?,
             Change::Keepers(keepers) => next.entrust(keepers)?,
             Change::Placed => next.place(),
             Change::Moved(moves) => next.end(moves, |arc| arc.replicas = arc.target().clone()),

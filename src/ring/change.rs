@@ -16,6 +16,8 @@ pub enum Change {
     Weight(NodeNumber, u32),
     /// Every version of the database up to this time (the raw value of a hybrid time) is superseded.
     Flush(Database, u64),
+    /// The same of every database.
+    FlushAll(u64),
     /// These nodes decide the next topology.
     Keepers(Vec<NodeNumber>),
     /// The arcs lie as planned, or are on their way there.

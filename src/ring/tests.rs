@@ -97,6 +97,8 @@ fn foundings_that_cannot_be_are_refused() {
 
 #[test]
 fn a_change_that_holds_changes_nothing() {
+    let all = with(&three(), Change::FlushAll(400));
+    assert_eq!((all.flushed_to(Database(0)), all.flushed_to(Database(15)), all.flushes().len()), (400, 400, 16));
     let topology = with(&three(), Change::Flush(Database(3), 500));
     let holding = [
         Change::Present(candidate(1, 0, 1)),

@@ -21,7 +21,10 @@ fn reads_show_what_was_written_last() {
     };
     for (key, answer) in [("k", 5), ("none", -1)] {
         let (outcome, _) = life.apply(0, key, Action::Examine(length, Params::default()), b"xx");
-        assert!(matches!(outcome, Outcome::Examined(Answer::Integer(length), _) if length == answer), "{key}: {outcome:?}");
+        assert!(
+            matches!(outcome, Outcome::Examined(Answer::Integer(length), _) if length == answer),
+            "{key}: {outcome:?}"
+        );
     }
     assert!(life.delete(0, "k"));
     assert_eq!((life.get(0, "k"), life.delete(0, "k"), life.get(1, "k").is_some()), (None, false, true));

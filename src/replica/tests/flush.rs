@@ -3,8 +3,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use crate::causality::Time;
 use crate::replica::Answer;
 use crate::replica::tests::life::{INCREMENT, Life};
+use crate::types::Database;
 
 fn names(count: usize) -> Vec<String> {
     (0..count).map(|index| format!("k{index}")).collect()
@@ -53,6 +55,30 @@ fn a_flush_is_newer_than_a_clock_that_was_ahead() {
     assert_eq!((visible(&life, 0), life.count(0)), (0, 0));
     life.set(0, "k1", b"v");
     assert_eq!(visible(&life.restart(), 0), 1);
+}
+
+#[test]
+fn a_flush_that_the_cluster_decided_takes_all_up_to_its_time_and_nothing_later() {
+    for newer in [false, true] {
+        let mut life = filled(1, &[0, 3]);
+        life.compact();
+        let time = Time::from_ms(life.now_ms() + 100);
+        if newer {
+            life.advance(200);
+            life.set(0, "k1", b"newer");
+        }
+        life.replica.adopt_flushes([(Database(0), time)]).expect("a sound disk");
+        let left = usize::from(newer);
+        assert_eq!((visible(&life, 0), visible(&life, 3)), (left, 60));
+        assert!(life.replica.reading() >= time, "no later write falls under it");
+        life.reap();
+        assert_eq!((life.count(0), life.count(3)), (left as u64, 60), "newer: {newer}");
+        assert!(life.ledger.facts().flushes.values().all(|flush| flush.is_carried_out));
+        life.set(0, "k2", b"v");
+        let before = life.replica.shown();
+        life.replica.adopt_flushes([(Database(0), time)]).expect("a sound disk");
+        assert_eq!((life.replica.shown(), visible(&life.restart(), 0)), (before, left + 1), "once is enough");
+    }
 }
 
 /// What one writer does until it is told to stop: each key counts up by one, or from one again after a flush.
