@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 
 use crate::env::{Clock, Env};
@@ -128,6 +128,12 @@ impl Tables {
         let manifest = self.shared.manifest.lock();
         let next_number = self.shared.numbers.load(Ordering::Relaxed);
         (State { next_number, ..manifest.state.clone() }, self.shared.view())
+    }
+
+    /// What is on disk now, for a look that ends before the caller does anything else.
+    #[inline]
+    pub(crate) fn glance(&self) -> Guard<Arc<View>> {
+        self.shared.view.load()
     }
 
     /// Starts to write `entries` (newest per key, ascending) into level 0; flushes run one after the other. An empty cursor

@@ -142,7 +142,7 @@ impl Shared {
 
     /// What the tables say of a key that memory does not know. Must be called after memory was looked at.
     pub(crate) fn consult<'a>(&self, key: &[u8], fetched: Option<&'a Fetched>) -> Result<Known<'a>, Error> {
-        let view = self.tables.view();
+        let view = self.tables.glance();
         if let Some(fetched) = fetched
             && fetched.view == view.id()
             && fetched.key == key

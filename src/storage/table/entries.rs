@@ -126,32 +126,17 @@ impl<'a> Entries<'a> {
     ///
     /// # Errors
     /// If an entry on the way is damaged.
-    #[inline]
-    pub(crate) fn find(&self, key: &[u8]) -> Result<Option<Range<usize>>, Damaged> {
-        Ok(self.floor_entry(key)?.and_then(|(value, order)| (order == Ordering::Equal).then_some(value)))
-    }
-
-    /// Where the value of the greatest key not above `key` lies in the contents.
-    ///
-    /// # Errors
-    /// If an entry on the way is damaged.
-    #[inline]
-    pub(crate) fn floor(&self, key: &[u8]) -> Result<Option<Range<usize>>, Damaged> {
-        Ok(self.floor_entry(key)?.map(|(value, _)| value))
-    }
-
-    fn floor_entry(&self, target: &[u8]) -> Result<Option<(Range<usize>, Ordering)>, Damaged> {
+    pub(crate) fn find(&self, target: &[u8]) -> Result<Option<Range<usize>>, Damaged> {
         let Some(restart) = self.restart_before(target)? else { return Ok(None) };
         let end = self.restart_offset(restart + 1).unwrap_or(self.entries.len());
         let mut offset = self.restart_offset(restart).ok_or(Damaged)?;
-        let mut below = None;
         let mut matched = 0;
         while offset < end {
             let entry = self.entry(offset)?;
             offset = entry.value.end;
             match entry.shared.cmp(&matched) {
                 // It shares with its predecessor the very byte in which that lies below the target.
-                Ordering::Greater => below = Some(entry.value),
+                Ordering::Greater => {}
                 // It lies above its predecessor in a byte that the predecessor has in common with the target.
                 Ordering::Less => break,
                 Ordering::Equal => {
@@ -159,15 +144,15 @@ impl<'a> Entries<'a> {
                     let rest = target.get(matched..).ok_or(Damaged)?;
                     let common = common_len(suffix, rest);
                     match suffix.get(common).cmp(&rest.get(common)) {
-                        Ordering::Less => below = Some(entry.value),
-                        Ordering::Equal => return Ok(Some((entry.value, Ordering::Equal))),
+                        Ordering::Less => {}
+                        Ordering::Equal => return Ok(Some(entry.value)),
                         Ordering::Greater => break,
                     }
                     matched += common;
                 }
             }
         }
-        Ok(below.map(|value| (value, Ordering::Less)))
+        Ok(None)
     }
 
     /// The last restart whose key is not above `target`.
@@ -239,35 +224,20 @@ impl EntriesCursor {
     /// # Errors
     /// If an entry on the way is damaged.
     pub(crate) fn open_at(&mut self, contents: Arc<[u8]>, from: &[u8]) -> Result<(), Damaged> {
-        self.pass(contents, from, Ordering::Less).map(|_| ())
-    }
-
-    /// Goes to the last entry of `contents` whose key is not above `key`: `false`, and before the first one, if none is.
-    ///
-    /// # Errors
-    /// If an entry on the way is damaged.
-    pub(crate) fn open_floor(&mut self, contents: Arc<[u8]>, key: &[u8]) -> Result<bool, Damaged> {
-        self.pass(contents, key, Ordering::Equal)
-    }
-
-    /// Passes all entries whose key compares to `bound` as less or `through`; whether there was one.
-    fn pass(&mut self, contents: Arc<[u8]>, bound: &[u8], through: Ordering) -> Result<bool, Damaged> {
         let entries = Entries::new(&contents)?;
-        let restart = entries.restart_before(bound)?.unwrap_or(0);
+        let restart = entries.restart_before(from)?.unwrap_or(0);
         let start = entries.restart_offset(restart).unwrap_or(0);
         self.open(contents)?;
         self.next = start;
-        let mut passed = false;
         while let Some(entry) = self.peek()? {
             let kept = self.key.get(..entry.shared).ok_or(Damaged)?;
-            let order = compare(kept, self.slice(&entry.suffix), bound);
-            if order != Ordering::Less && order != through {
+            let order = compare(kept, self.slice(&entry.suffix), from);
+            if order != Ordering::Less {
                 break;
             }
             self.take(&entry);
-            passed = true;
         }
-        Ok(passed)
+        Ok(())
     }
 
     /// Goes to the next entry: `false` at the end.
@@ -367,14 +337,9 @@ mod tests {
             for probe in probes.iter().chain(&keys) {
                 let find = entries.find(probe).expect("sound").map(|value| contents[value].to_vec());
                 prop_assert_eq!(find.as_ref(), map.get(probe));
-                let floor = entries.floor(probe).expect("sound").map(|value| contents[value].to_vec());
-                prop_assert_eq!(floor.as_ref(), map.range(..=probe.clone()).next_back().map(|(_, value)| value));
                 cursor.open_at(Arc::clone(&contents), probe).expect("sound");
                 let tail: Vec<_> = map.range(probe.clone()..).map(|(key, value)| (key.clone(), value.clone())).collect();
                 prop_assert_eq!(walk(&mut cursor), tail);
-                let found = cursor.open_floor(Arc::clone(&contents), probe).expect("sound");
-                let floor = map.range(..=probe.clone()).next_back();
-                prop_assert_eq!(found.then(|| cursor.key()), floor.map(|(key, _)| &key[..]));
             }
         }
 
@@ -383,7 +348,6 @@ mod tests {
             let contents: Arc<[u8]> = Arc::from(&bytes[..]);
             if let Ok(entries) = Entries::new(&contents) {
                 let _ = entries.find(&key);
-                let _ = entries.floor(&key);
             }
             let mut cursor = EntriesCursor::default();
             if cursor.open_at(Arc::clone(&contents), &key).is_ok() {

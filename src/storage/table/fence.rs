@@ -1,48 +1,78 @@
 //! A sorted list of first keys, searched for the item that a key falls to.
 //!
 //! Invariant: keys are ascending. The first 8 bytes of each stand in an array of their own, which decides nearly every
-//! search (slot, database and hash of a key are 7 bytes) without a dereference.
+//! search (slot, database and hash of a key are 7 bytes) without a look at the keys. The keys themselves lie one behind the
+//! other: an allocation for each would take more memory than they do.
+
+use std::mem::size_of;
 
 /// Items by the key where each begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Fence<T> {
     prefixes: Vec<u64>,
-    keys: Vec<Box<[u8]>>,
+    /// Where each key ends in `keys`.
+    ends: Vec<u32>,
+    keys: Vec<u8>,
     items: Vec<T>,
 }
 
 impl<T> Fence<T> {
     /// A fence without items.
     pub(crate) fn new() -> Self {
-        Fence { prefixes: Vec::new(), keys: Vec::new(), items: Vec::new() }
+        Fence { prefixes: Vec::new(), ends: Vec::new(), keys: Vec::new(), items: Vec::new() }
     }
 
     /// Adds the item that begins at `key`, which is above all before it.
+    ///
+    /// # Panics
+    /// If the keys take 4 GB together: they come from blocks that may not be as long.
     pub(crate) fn push(&mut self, key: &[u8], item: T) {
         self.prefixes.push(prefix(key));
-        self.keys.push(Box::from(key));
+        self.keys.extend_from_slice(key);
+        self.ends.push(u32::try_from(self.keys.len()).expect("the keys of a fence are below 4 GB"));
         self.items.push(item);
     }
 
+    /// Gives back memory that no item needs.
+    pub(crate) fn shrink(&mut self) {
+        self.prefixes.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self.keys.shrink_to_fit();
+        self.items.shrink_to_fit();
+    }
+
     /// The items in order.
+    #[inline]
     pub(crate) fn items(&self) -> &[T] {
         &self.items
+    }
+
+    /// Bytes of memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.items.len() * (size_of::<u64>() + size_of::<u32>() + size_of::<T>()) + self.keys.len()
     }
 
     /// Index of the last item that begins at or before `key`.
     #[inline]
     pub(crate) fn floor_index(&self, key: &[u8]) -> Option<usize> {
         let probe = prefix(key);
-        let low = self.prefixes.partition_point(|prefix| *prefix < probe);
-        let same = self.prefixes.get(low..).unwrap_or(&[]).iter().take_while(|prefix| **prefix == probe).count();
-        let ties = self.keys.get(low..low + same).unwrap_or(&[]);
-        (low + ties.partition_point(|first| &**first <= key)).checked_sub(1)
+        let mut after = self.prefixes.partition_point(|prefix| *prefix < probe);
+        while self.prefixes.get(after) == Some(&probe) && self.key(after) <= key {
+            after += 1;
+        }
+        after.checked_sub(1)
     }
 
     /// The last item that begins at or before `key`.
     #[inline]
     pub(crate) fn floor(&self, key: &[u8]) -> Option<&T> {
         self.items.get(self.floor_index(key)?)
+    }
+
+    fn key(&self, index: usize) -> &[u8] {
+        let end = |index: usize| self.ends.get(index).map_or(0, |end| *end as usize);
+        let start = index.checked_sub(1).map_or(0, end);
+        self.keys.get(start..end(index)).unwrap_or(&[])
     }
 }
 

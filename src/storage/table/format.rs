@@ -13,7 +13,7 @@
 //! entry       varint shared | varint suffix length | varint value length | suffix | value
 //! tail        offset of each restart u32 .. | number of restarts u32
 //!
-//! filter      contents: tag u8 (1: growable-bloom-filter as postcard writes it) | the filter
+//! filter      contents: tag u8 | the filter (tag 2: lines of eight u32; tag 1, only read: growable-bloom-filter by postcard)
 //!
 //! properties  contents: level u8 | keys varint | greatest stamp u64 | first key prefixed | last key prefixed
 //!
@@ -47,8 +47,10 @@ pub(crate) const RESTART_ENTRIES: usize = 16;
 pub(crate) const FILTER_KEYS: usize = 65_536;
 /// Longest contents of a block: far above any pair, far below what an allocation could fail on.
 pub(crate) const MAX_CONTENT_BYTES: usize = 1 << 30;
-/// Filter made by growable-bloom-filter 2, written by postcard 1.
+/// Filter made by growable-bloom-filter 2, written by postcard 1: read, no longer written.
 pub(crate) const FILTER_GROWABLE: u8 = 1;
+/// Filter of lines of eight words.
+pub(crate) const FILTER_LINES: u8 = 2;
 
 /// What a block holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

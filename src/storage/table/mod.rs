@@ -1,6 +1,6 @@
 //! Table files: immutable, sorted, compressed, checked. `format.rs` has the layout.
 //!
-//! Reading order: format, block, entries, bloom, writer, run writer, reader, cursor, survey.
+//! Reading order: format, block, entries, bloom, writer, run writer, part, reader, cursor, survey.
 //! Left out: which tables exist (the manifest) and in which order they are asked (the view).
 
 mod block;
@@ -11,6 +11,7 @@ mod fence;
 mod format;
 mod info;
 mod open_tables;
+mod part;
 mod reader;
 mod run_writer;
 mod survey;
@@ -26,6 +27,7 @@ pub(crate) use fence::{Fence, prefix};
 pub(crate) use format::Properties;
 pub(crate) use info::{Table, TableInfo};
 pub(crate) use open_tables::OpenTables;
+pub(crate) use part::IndexPart;
 pub(crate) use reader::{Lookup, Reads, TableContext, TableFile, Value, table_path};
 pub(crate) use run_writer::{RunOptions, RunWriter};
 pub use survey::LostKeys;

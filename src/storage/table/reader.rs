@@ -20,12 +20,13 @@ use crate::storage::cache::{BlockCache, BlockKey, Cached};
 use crate::storage::error::Error;
 use crate::storage::table::block;
 use crate::storage::table::bloom::{Bloom, KeyHash};
-use crate::storage::table::entries::{Entries, EntriesCursor};
+use crate::storage::table::entries::Entries;
 use crate::storage::table::fence::Fence;
 use crate::storage::table::format::{
     BadFooter, BlockKind, BlockPlace, FOOTER_BYTES, FORMAT_VERSION, Footer, Properties,
 };
 use crate::storage::table::open_tables::OpenTables;
+use crate::storage::table::part::{Held, IndexPart, Kept, Part, decode_fence};
 
 /// Whether a reader may wait for a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,9 +92,20 @@ pub(crate) struct TableFile {
 /// What is kept of an open table.
 struct OpenTable {
     file: Box<dyn File>,
-    filters: Fence<BlockPlace>,
-    index: Fence<BlockPlace>,
+    filters: Fence<Part<Bloom>>,
+    index: Fence<Part<IndexPart>>,
     properties: Properties,
+    context: Arc<TableContext>,
+}
+
+impl Drop for OpenTable {
+    fn drop(&mut self) {
+        let filters: usize = self.filters.items().iter().map(Part::pinned_bytes).sum();
+        let index: usize = self.index.items().iter().map(Part::pinned_bytes).sum();
+        if filters + index > 0 {
+            self.context.cache.unpin(filters + index);
+        }
+    }
 }
 
 thread_local! {
@@ -128,20 +140,17 @@ impl TableFile {
     pub(crate) fn get(self: &Arc<Self>, key: &[u8], hash: KeyHash, reads: Reads) -> Result<Lookup, Error> {
         let open = self.opened(reads)?;
         let Some(open) = open.as_deref() else { return Ok(Lookup::Cold) };
-        if let Some(place) = open.filters.floor(key) {
-            match self.filter(open, *place, reads)? {
+        if let Some(part) = open.filters.floor(key) {
+            match self.part(open, part, reads)? {
                 None => return Ok(Lookup::Cold),
                 Some(filter) if !filter.may_hold(hash) => return Ok(Lookup::Absent),
                 Some(_) => {}
             }
         }
-        let Some(place) = open.index.floor(key) else { return Ok(Lookup::Absent) };
-        let Some(index) = self.block(open, *place, (BlockKind::Index, reads))? else { return Ok(Lookup::Cold) };
-        let damaged = |_| self.corrupt(place.offset, "an index block holds no entries");
-        let found = Entries::new(&index).and_then(|entries| entries.floor(key)).map_err(damaged)?;
-        let Some(found) = found else { return Ok(Lookup::Absent) };
-        let place = self.decode_place(index.get(found).unwrap_or(&[]), place.offset)?;
-        let Some(data) = self.block(open, place, (BlockKind::Data, reads))? else { return Ok(Lookup::Cold) };
+        let Some(part) = open.index.floor(key) else { return Ok(Lookup::Absent) };
+        let Some(index) = self.part(open, part, reads)? else { return Ok(Lookup::Cold) };
+        let Some(place) = index.floor(key).copied() else { return Ok(Lookup::Absent) };
+        let Some(data) = self.block(open, place, reads)? else { return Ok(Lookup::Cold) };
         let damaged = |_| self.corrupt(place.offset, "a data block holds no entries");
         let found = Entries::new(&data).and_then(|entries| entries.find(key)).map_err(damaged)?;
         Ok(found.map_or(Lookup::Absent, |range| Lookup::Found(Value { block: data, range })))
@@ -150,8 +159,7 @@ impl TableFile {
     /// Opens the table for a walk over its data blocks.
     pub(crate) fn walk(self: &Arc<Self>) -> Result<TableWalk, Error> {
         let (table, open) = (Arc::clone(self), self.open_now()?);
-        let index = EntriesCursor::default();
-        Ok(TableWalk { table, open, next_index: 0, index, index_offset: 0, on_entry: false })
+        Ok(TableWalk { table, open, next_part: 0, part: None, next: 0 })
     }
 
     /// Says that no newer view names the file: it is removed once the last handle goes.
@@ -211,44 +219,70 @@ impl TableFile {
             properties.ok_or_else(|| self.corrupt(footer.properties.offset, "the properties do not decode"))?;
         let filters = self.fence(&*file, footer.filters)?;
         let index = self.fence(&*file, footer.index)?;
-        let open = Arc::new(OpenTable { file, filters, index, properties });
+        let open = Arc::new(OpenTable { file, filters, index, properties, context: Arc::clone(&self.context) });
         self.open.store(Some(Arc::clone(&open)));
         self.context.open_tables.opened(self);
         Ok(open)
     }
 
-    fn fence(&self, file: &dyn File, place: BlockPlace) -> Result<Fence<BlockPlace>, Error> {
-        let mut fence = Fence::new();
-        let Some(contents) = self.read(file, place, (BlockKind::Fence, Reads::Blocking))? else { return Ok(fence) };
-        let damaged = |_| self.corrupt(place.offset, "a fence holds no entries");
-        let mut cursor = EntriesCursor::default();
-        cursor.open(contents).map_err(damaged)?;
-        while cursor.advance().map_err(damaged)? {
-            fence.push(cursor.key(), self.decode_place(cursor.value(), place.offset)?);
-        }
-        Ok(fence)
+    fn fence<T>(&self, file: &dyn File, place: BlockPlace) -> Result<Fence<Part<T>>, Error> {
+        let Some(contents) = self.read(file, place, (BlockKind::Fence, Reads::Blocking))? else {
+            return Ok(Fence::new());
+        };
+        decode_fence(contents, Part::new).map_err(|what| self.corrupt(place.offset, what))
     }
 
     #[inline]
-    fn filter(&self, open: &OpenTable, place: BlockPlace, reads: Reads) -> Result<Option<Arc<Bloom>>, Error> {
-        let key = BlockKey { table: self.number, offset: place.offset };
-        if let Some(Cached::Filter(filter)) = self.context.cache.get(&key) {
-            return Ok(Some(filter));
+    fn part<'a, T: Kept>(
+        &self,
+        open: &'a OpenTable,
+        part: &'a Part<T>,
+        reads: Reads,
+    ) -> Result<Option<Held<'a, T>>, Error> {
+        match part.kept.get() {
+            Some(kept) => Ok(Some(Held::Pinned(kept))),
+            None => Ok(self.load_part(open, part, reads)?.map(Held::Shared)),
         }
-        let Some(contents) = self.read(&*open.file, place, (BlockKind::Filter, reads))? else { return Ok(None) };
-        let filter = Bloom::decode(&contents).map_err(|what| self.corrupt(place.offset, what))?;
-        let filter = Arc::new(filter);
-        self.context.cache.insert(key, Cached::Filter(Arc::clone(&filter)));
-        Ok(Some(filter))
+    }
+
+    /// A part that is not pinned: from the cache or the file; pinned from now on if there is room.
+    #[cold]
+    fn load_part<T: Kept>(&self, open: &OpenTable, part: &Part<T>, reads: Reads) -> Result<Option<Arc<T>>, Error> {
+        let key = BlockKey { table: self.number, offset: part.place.offset };
+        let cached = self.context.cache.get(&key).and_then(T::of_cached);
+        let found = match cached {
+            Some(found) => found,
+            None => {
+                let Some(contents) = self.read(&*open.file, part.place, (T::KIND, reads))? else { return Ok(None) };
+                let decoded = T::decode(contents).map_err(|what| self.corrupt(part.place.offset, what))?;
+                let decoded = Arc::new(decoded);
+                if !self.pin(part, &decoded) {
+                    self.context.cache.insert(key, T::to_cached(&decoded));
+                }
+                decoded
+            }
+        };
+        Ok(Some(found))
+    }
+
+    /// Keeps a part with its open table: `false` if too much is kept so already.
+    fn pin<T: Kept>(&self, part: &Part<T>, decoded: &Arc<T>) -> bool {
+        let bytes = decoded.bytes();
+        let pinned = self.context.cache.pin(bytes);
+        if pinned && part.kept.set(Arc::clone(decoded)).is_err() {
+            // Another reader was faster.
+            self.context.cache.unpin(bytes);
+        }
+        pinned
     }
 
     #[inline]
-    fn block(&self, open: &OpenTable, place: BlockPlace, how: (BlockKind, Reads)) -> Result<Option<Arc<[u8]>>, Error> {
+    fn block(&self, open: &OpenTable, place: BlockPlace, reads: Reads) -> Result<Option<Arc<[u8]>>, Error> {
         let key = BlockKey { table: self.number, offset: place.offset };
         if let Some(Cached::Block(block)) = self.context.cache.get(&key) {
             return Ok(Some(block));
         }
-        let Some(contents) = self.read(&*open.file, place, how)? else { return Ok(None) };
+        let Some(contents) = self.read(&*open.file, place, (BlockKind::Data, reads))? else { return Ok(None) };
         self.context.cache.insert(key, Cached::Block(Arc::clone(&contents)));
         Ok(Some(contents))
     }
@@ -276,10 +310,6 @@ impl TableFile {
             Some(end) if end <= self.bytes => Ok(()),
             _ => Err(self.corrupt(place.offset, "a block lies outside of the file")),
         }
-    }
-
-    fn decode_place(&self, bytes: &[u8], offset: u64) -> Result<BlockPlace, Error> {
-        BlockPlace::decode(bytes).map_err(|_| self.corrupt(offset, "an index entry does not decode"))
     }
 
     #[cold]
@@ -310,32 +340,45 @@ pub(crate) fn table_path(dir: &Path, number: u64) -> PathBuf {
 pub(crate) struct TableWalk {
     table: Arc<TableFile>,
     open: Arc<OpenTable>,
-    next_index: usize,
-    index: EntriesCursor,
-    index_offset: u64,
-    /// Whether the entry that `index` is on is yet to be handed out.
-    on_entry: bool,
+    next_part: usize,
+    part: Option<Arc<IndexPart>>,
+    /// Index in `part` of the block that is handed out next.
+    next: usize,
 }
 
 impl TableWalk {
     /// Goes before the block where `from` would be.
     pub(crate) fn seek(&mut self, from: &[u8]) -> Result<(), Error> {
-        self.next_index = self.open.index.floor_index(from).unwrap_or(0);
-        let Some(contents) = self.next_index_block()? else { return Ok(()) };
-        self.on_entry = self.index.open_floor(contents, from).map_err(|_| self.damaged_index())?;
+        self.next_part = self.open.index.floor_index(from).unwrap_or(0);
+        self.open_part()?;
+        self.next = self.part.as_ref().and_then(|part| part.floor_index(from)).unwrap_or(0);
         Ok(())
     }
 
     /// Place of the next data block; `None` behind the last.
     pub(crate) fn next_place(&mut self) -> Result<Option<BlockPlace>, Error> {
         loop {
-            let found = std::mem::take(&mut self.on_entry) || self.index.advance().map_err(|_| self.damaged_index())?;
-            if found {
-                return self.table.decode_place(self.index.value(), self.index_offset).map(Some);
+            let place = self.part.as_ref().and_then(|part| part.items().get(self.next));
+            if let Some(place) = place.copied() {
+                self.next += 1;
+                return Ok(Some(place));
             }
-            let Some(contents) = self.next_index_block()? else { return Ok(None) };
-            self.index.open(contents).map_err(|_| self.damaged_index())?;
+            if !self.open_part()? {
+                return Ok(None);
+            }
         }
+    }
+
+    /// Goes before the first block of the next part of the index: `false` behind the last.
+    fn open_part(&mut self) -> Result<bool, Error> {
+        (self.part, self.next) = (None, 0);
+        let Some(part) = self.open.index.items().get(self.next_part) else { return Ok(false) };
+        self.next_part += 1;
+        self.part = match part.kept.get() {
+            Some(kept) => Some(Arc::clone(kept)),
+            None => self.table.load_part(&self.open, part, Reads::Blocking)?,
+        };
+        Ok(self.part.is_some())
     }
 
     /// The data block at `place` if it is in the cache.
@@ -369,16 +412,5 @@ impl TableWalk {
     /// The error for a data block at `place` whose contents are no entries.
     pub(crate) fn damaged(&self, place: BlockPlace) -> Error {
         self.table.corrupt(place.offset, "a data block holds no entries")
-    }
-
-    fn damaged_index(&self) -> Error {
-        self.table.corrupt(self.index_offset, "an index block holds no entries")
-    }
-
-    fn next_index_block(&mut self) -> Result<Option<Arc<[u8]>>, Error> {
-        let Some(place) = self.open.index.items().get(self.next_index).copied() else { return Ok(None) };
-        self.next_index += 1;
-        self.index_offset = place.offset;
-        self.table.block(&self.open, place, (BlockKind::Index, Reads::Blocking))
     }
 }

@@ -245,18 +245,60 @@ fn every_flipped_bit_gives_an_error_or_the_right_value() {
     }
 }
 
-/// A table of format version 1, as hexadecimal digits: what this release wrote once, every later one reads.
-const GOLDEN: &str = include_str!("../../../tests/data/table-1.txt");
+/// Tables as hexadecimal digits: what a release wrote once, every later one reads. The first has a filter of the kind that
+/// is no longer written.
+const GOLDEN: [&str; 2] =
+    [include_str!("../../../tests/data/table-1.txt"), include_str!("../../../tests/data/table-2.txt")];
+
+fn golden_map() -> Map {
+    (0..40u16).map(|index| (index.to_be_bytes().to_vec(), vec![index as u8; 20])).collect()
+}
 
 #[test]
 fn the_format_is_the_one_of_the_golden_file() {
     let disk = disk();
-    let map: Map = (0..40u16).map(|index| (index.to_be_bytes().to_vec(), vec![index as u8; 20])).collect();
-    let info = write(&context(&disk, 10), &map, Compression::Raw, u64::MAX).remove(0);
+    let info = write(&context(&disk, 10), &golden_map(), Compression::Raw, u64::MAX).remove(0);
     let path = table_path(Path::new("/data"), info.number);
     let file = crate::env::Disk::open(&disk, &path, crate::env::OpenMode::ReadWrite).expect("there");
     let mut bytes = vec![0; info.bytes as usize];
     file.read_at(&mut bytes, 0).expect("sound");
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, GOLDEN.split_whitespace().collect::<String>());
+    assert_eq!(hex, GOLDEN[1].split_whitespace().collect::<String>());
+}
+
+#[test]
+fn golden_tables_read_back() {
+    for (number, golden) in (1..).zip(GOLDEN) {
+        let digits: String = golden.split_whitespace().collect();
+        let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal digits");
+        let bytes: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect();
+        let disk = disk();
+        let path = table_path(Path::new("/data"), number);
+        let file = crate::env::Disk::open(&disk, &path, crate::env::OpenMode::CreateNew).expect("a new file");
+        file.write_at(&bytes, 0).expect("the disk is sound");
+        let table = Arc::new(TableFile::new(&context(&disk, 10), number, bytes.len() as u64));
+        for (key, value) in golden_map() {
+            assert_eq!(get(&table, &key, Reads::Blocking).expect("sound"), Some(value), "table {number}");
+        }
+        assert_eq!(get(&table, &[0, 40], Reads::Blocking).expect("sound"), None);
+    }
+}
+
+#[test]
+fn pinned_parts_count_and_go_with_their_table() {
+    let context = context(&disk(), 10);
+    let map = sample(3000);
+    let infos = write(&context, &map, Compression::Raw, u64::MAX);
+    let table = Arc::new(TableFile::new(&context, infos[0].number, infos[0].bytes));
+    let key = map.keys().next().expect("there are keys");
+    assert!(get(&table, key, Reads::Blocking).expect("sound").is_some());
+    let filter_and_one_part = context.cache.used_bytes();
+    assert!(filter_and_one_part > 3000, "{filter_and_one_part}");
+    for key in map.keys() {
+        assert!(get(&table, key, Reads::Cached).expect("sound").is_some());
+    }
+    let all = context.cache.used_bytes();
+    table.close();
+    assert!(context.cache.used_bytes() < all - 3000, "what was pinned is free again");
+    assert!(get(&table, key, Reads::Blocking).expect("sound").is_some());
 }
