@@ -1,7 +1,9 @@
 //! `scan`: one page of a range in key order, the newest record of each key.
 //!
 //! Memory is copied first, shard by shard and at most a page of it; then the tables are read for the part of the range that
-//! was copied, without any lock. A key's memory is thus looked at before the view is taken, as for a read.
+//! was copied, without any lock. A key's memory is thus looked at before the view is taken, as for a read. A short page
+//! must not look into all shards, most of which are far behind its end: it begins with a few, and four times as many if
+//! those were not enough.
 
 use std::cmp::Ordering;
 
@@ -10,6 +12,11 @@ use crate::storage::draft::{ScanLimit, ScanRange};
 use crate::storage::engine::{Engine, Shared};
 use crate::storage::error::Error;
 use crate::storage::memtable::{Entry, Probe, Shard};
+
+/// Shards that a page looks into at first, at least.
+const FIRST_SHARDS: usize = 4;
+/// A page looks into a shard more for each so many entries that it may have.
+const SHARD_ENTRIES: usize = 64;
 
 /// Is shown a key and its record.
 pub type SeeEntry<'a> = &'a mut dyn FnMut(&[u8], &[u8]);
@@ -21,24 +28,34 @@ impl Engine {
     /// # Errors
     /// A table could not be read.
     pub fn scan(&self, range: &ScanRange, limit: ScanLimit, see: SeeEntry<'_>) -> Result<Option<Vec<u8>>, Error> {
-        if range.from >= range.to {
-            return Ok(None);
-        }
-        let memory = self.shared.copy_memory(range, limit);
-        let view = self.shared.view();
-        let tables = view.cursor(&range.from, &memory.end);
-        let mut merge = Merge { tables: Source::begin(tables)?, memory: &memory, next: 0 };
-        let (mut entries, mut bytes) = (0, 0);
-        while let Some((key, value)) = merge.current() {
-            if entries > 0 && (entries >= limit.entries || bytes >= limit.bytes) {
-                return Ok(Some(key.to_vec()));
+        let mut page = Page { limit, entries: 0, bytes: 0 };
+        let mut part = range.clone();
+        let mut shards = FIRST_SHARDS.max(limit.entries / SHARD_ENTRIES);
+        while part.from < part.to {
+            let memory = self.shared.copy_memory(&part, limit, shards);
+            if let Some(next) = self.shared.show_part(&part, &memory, &mut page, see)? {
+                return Ok(Some(next));
             }
-            see(key, value);
-            entries += 1;
-            bytes += key.len() + value.len();
-            merge.advance()?;
+            part.from = memory.end;
+            if page.is_full() && part.from < part.to {
+                return Ok(Some(part.from));
+            }
+            shards = shards.saturating_mul(4);
         }
-        Ok((memory.end < range.to).then_some(memory.end))
+        Ok(None)
+    }
+}
+
+/// What a page may hold and what it holds.
+struct Page {
+    limit: ScanLimit,
+    entries: usize,
+    bytes: usize,
+}
+
+impl Page {
+    fn is_full(&self) -> bool {
+        self.entries > 0 && (self.entries >= self.limit.entries || self.bytes >= self.limit.bytes)
     }
 }
 
@@ -70,15 +87,44 @@ impl Copied {
 }
 
 impl Shared {
-    fn copy_memory(&self, range: &ScanRange, limit: ScanLimit) -> Copied {
+    /// Copies from at most `shards` shards.
+    fn copy_memory(&self, range: &ScanRange, limit: ScanLimit, shards: usize) -> Copied {
         let mut copied = Copied { bytes: Vec::new(), entries: Vec::new(), end: range.to.clone() };
-        for index in self.shard_index(&range.from)..=self.shard_index(&range.to) {
+        let (first, last) = (self.shard_index(&range.from), self.shard_index(&range.to));
+        let end = first.saturating_add(shards);
+        if end <= last {
+            // The least key of a shard: its first slot.
+            copied.end = ((end << self.slot_shift) as u16).to_be_bytes().to_vec();
+        }
+        for index in first..=last.min(end - 1) {
             if let Some(next) = copy_shard(&self.shard(index).lock(), range, limit, &mut copied) {
                 copied.end = next;
                 break;
             }
         }
         copied
+    }
+
+    /// Shows the page the part of the range that memory was copied of; the next key if that fills the page.
+    fn show_part(
+        &self,
+        part: &ScanRange,
+        memory: &Copied,
+        page: &mut Page,
+        see: SeeEntry<'_>,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let tables = self.view().cursor(&part.from, &memory.end);
+        let mut merge = Merge { tables: Source::begin(tables)?, memory, next: 0 };
+        while let Some((key, value)) = merge.current() {
+            if page.is_full() {
+                return Ok(Some(key.to_vec()));
+            }
+            see(key, value);
+            page.entries += 1;
+            page.bytes += key.len() + value.len();
+            merge.advance()?;
+        }
+        Ok(None)
     }
 }
 
