@@ -60,6 +60,10 @@ impl CommitQueue {
     /// # Errors
     /// The engine's failure: nothing after it is acknowledged, the process is about to stop.
     pub async fn wait(&self, position: Stamp) -> Result<(), String> {
+        if let Some(pause) = self.engine.slow_down() {
+            // Background work is behind: this batch waits a little, so that none has to wait long.
+            tokio::time::sleep(pause).await;
+        }
         poll_fn(|context| {
             if self.engine.durable() >= position {
                 return Poll::Ready(Ok(()));

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use crate::env::{Clock, Env};
 use crate::storage::cache::BlockCache;
+use crate::storage::compaction::waiting_bytes;
 use crate::storage::cursor::Cursor;
 use crate::storage::drops::{Age, Drops, NumberedDrop};
 use crate::storage::error::Error;
@@ -165,6 +166,11 @@ impl Tables {
     /// Compaction's driver; there is at most one at a time.
     pub(crate) fn compactor(&self, filter: Arc<dyn Filter>) -> Compactor {
         Compactor::new(&self.shared, filter)
+    }
+
+    /// Bytes of tables that lie in levels which are to be compacted.
+    pub(crate) fn compaction_bytes(&self) -> u64 {
+        waiting_bytes(&self.shared.view(), &self.shared.options)
     }
 
     /// Bytes in the block cache, and its limit.

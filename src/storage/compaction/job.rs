@@ -31,6 +31,7 @@ pub(crate) struct Job {
     plan: MergePlan,
     merge: Merge,
     writer: Option<RunWriter>,
+    passed: u64,
 }
 
 impl Job {
@@ -44,7 +45,12 @@ impl Job {
         let max_stamp = plan.inputs.iter().flatten().map(|table| table.info.max_stamp).max().unwrap_or(Stamp(0));
         let age = Age { max_stamp, cleaned: view.drops.newest() };
         let writer = shared.run_writer((plan.level, compression(&plan)), age);
-        Job { plan, merge, writer: Some(writer) }
+        Job { plan, merge, writer: Some(writer), passed: 0 }
+    }
+
+    /// Bytes of entries that the last unit passed.
+    pub(crate) fn passed(&self) -> u64 {
+        self.passed
     }
 
     /// Does one unit. `Done`: the outputs are durable and in the view, or thrown away because the view changed.
@@ -52,6 +58,7 @@ impl Job {
         let end = shared.clock().monotonic() + STEP_TIME;
         let Some(writer) = &mut self.writer else { return Ok(Progress::Done) };
         let (mut bytes, mut entries) = (0, 0);
+        self.passed = 0;
         while bytes < STEP_BYTES && (entries % CLOCK_ENTRIES != 0 || entries == 0 || shared.clock().monotonic() < end) {
             if !self.merge.advance()? {
                 return self.finish(shared);
@@ -67,6 +74,7 @@ impl Job {
             bytes += key.len() + value.len();
             entries += 1;
         }
+        self.passed = bytes as u64;
         Ok(Progress::Again)
     }
 

@@ -72,6 +72,19 @@ fn score(view: &View, options: &Options, level: usize) -> f64 {
     }
 }
 
+/// Bytes of the levels that are to be compacted; of a deep level, what it has too much.
+pub(crate) fn waiting_bytes(view: &View, options: &Options) -> u64 {
+    let of_level = |level: usize| -> u64 {
+        let bytes = view.levels[level].iter().map(Run::bytes).sum::<u64>();
+        match level {
+            _ if score(view, options, level) < 1.0 => 0,
+            0 | 1 => bytes,
+            _ => bytes.saturating_sub(level_bytes(options, level)),
+        }
+    };
+    (0..LEVELS - 1).map(of_level).sum()
+}
+
 /// Bytes that a level from 2 on may hold.
 fn level_bytes(options: &Options, level: usize) -> u64 {
     let runs = options.level0_runs.max(1) as u64 * options.level1_runs.max(1) as u64;

@@ -16,7 +16,7 @@ use crate::storage::cursor::Cursor;
 use crate::storage::engine::spare::Spare;
 use crate::storage::engine::{Engine, RETRY, Shared};
 use crate::storage::error::Error;
-use crate::storage::log::Finished;
+use crate::storage::log::{Debt, Finished};
 use crate::storage::memtable::{Entry, Frozen, Keep, Place, Tree};
 use crate::storage::tables::{Compactor, Flush, FlushEnd, Progress};
 use crate::storage::tally;
@@ -162,8 +162,12 @@ impl Shared {
 
     /// Lets writes wait, or go on, by how far compaction is behind.
     fn watch_tables(&self) {
-        let behind = self.tables.view().level0_runs() >= self.options.stop_runs;
-        self.log.with_buffer(|buffer| buffer.troubles().tables_behind = behind);
+        let (runs, stop) = (self.tables.glance().level0_runs(), self.options.stop_runs);
+        let debt = Debt::of(runs, self.options.level0_runs.midpoint(stop), stop);
+        self.log.with_buffer(|buffer| {
+            buffer.troubles().tables_behind = runs >= stop;
+            buffer.troubles().tables_debt = debt;
+        });
     }
 
     fn background_failed(&self, error: &Error) {
@@ -186,7 +190,7 @@ impl Shared {
         let step = compactor.step();
         self.watch_tables();
         match step {
-            Ok(Progress::Again) => Step::Again,
+            Ok(Progress::Again) => compactor.pause().map_or(Step::Again, Step::After),
             Ok(Progress::Done) => Step::Idle,
             Err(error @ Error::Full { .. }) => {
                 self.note_error(&error);

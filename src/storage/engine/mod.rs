@@ -82,6 +82,7 @@ pub(crate) struct Shared {
     /// Records at which the commit thread wants to be woken.
     commit_target: AtomicU64,
     stalls: AtomicU64,
+    slow_downs: AtomicU64,
     // Guarded.
     shards: Box<[Slotted]>,
     hook: RwLock<Option<DurableHook>>,
@@ -247,6 +248,18 @@ impl Engine {
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.shared.log.failure().map(str::to_owned)
+    }
+
+    /// How long a batch that wrote should wait before it is answered, because background work is behind; `None` if it is
+    /// not. Asked once per batch, and counted.
+    #[inline]
+    #[must_use]
+    pub fn slow_down(&self) -> Option<Duration> {
+        let pause = self.shared.log.debt().pause();
+        if pause.is_some() {
+            self.shared.slow_downs.fetch_add(1, Ordering::Relaxed);
+        }
+        pause
     }
 
     /// Whether writes are refused now: the disk is full, or writing has ended.

@@ -56,6 +56,7 @@ impl Engine {
             closing: AtomicBool::new(false),
             commit_target: AtomicU64::new(0),
             stalls: AtomicU64::new(0),
+            slow_downs: AtomicU64::new(0),
             shards: memory.shards.into_iter().map(|shard| Slotted(Mutex::new(shard))).collect(),
             hook: RwLock::new(None),
             flusher: Mutex::new(Flusher::new(spare)),

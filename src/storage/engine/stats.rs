@@ -24,6 +24,12 @@ pub struct Stats {
     pub syncs: u64,
     /// Writes that were answered with a stall.
     pub stalls: u64,
+    /// Batches of writes that were asked to wait a little.
+    pub slow_downs: u64,
+    /// How far flush or compaction is behind: 0 while writes go at full speed, 100 where they stop.
+    pub debt_percent: u64,
+    /// Bytes of tables that wait in levels that are to be compacted.
+    pub compaction_bytes: u64,
     /// Bytes of cached blocks.
     pub cache_bytes: u64,
     /// Limit of the cache.
@@ -52,6 +58,9 @@ impl Engine {
             log_segments: shared.log.segments(),
             syncs: shared.log.syncs(),
             stalls: shared.stalls.load(Ordering::Relaxed),
+            slow_downs: shared.slow_downs.load(Ordering::Relaxed),
+            debt_percent: u64::from(shared.log.debt().0) * 100 / u64::from(u8::MAX),
+            compaction_bytes: shared.tables.compaction_bytes(),
             cache_bytes,
             cache_limit_bytes,
             levels: shared.view().stats().to_vec(),

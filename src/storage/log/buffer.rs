@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::mem;
 
+use crate::storage::log::debt::Debt;
 use crate::storage::log::format::{FRAME_HEADER, MARKER, put_record};
 use crate::storage::note::Note;
 use crate::storage::options::Options;
@@ -68,6 +69,8 @@ pub(crate) struct Troubles {
     pub(crate) background_full: bool,
     /// Compaction is behind.
     pub(crate) tables_behind: bool,
+    /// How far.
+    pub(crate) tables_debt: Debt,
     /// Writing has ended for good.
     pub(crate) poisoned: bool,
 }
@@ -247,6 +250,12 @@ impl Buffer {
             _ if blocked || self.pending() >= self.limits.buffer_bytes => Admission::Stalled,
             _ => Admission::Open,
         }
+    }
+
+    /// How far flushes or compaction are behind: writes are slowed down before they have to be stopped.
+    #[inline]
+    pub(crate) fn debt(&self) -> Debt {
+        Debt::of(self.finished.len(), self.limits.frozen.div_ceil(2), self.limits.frozen).max(self.troubles.tables_debt)
     }
 
     /// Bytes appended and not written.

@@ -10,6 +10,7 @@
 //! Left out: threads; when to commit is decided by `engine::commit`.
 
 mod buffer;
+mod debt;
 pub(crate) mod format;
 mod recovery;
 mod segment;
@@ -31,12 +32,14 @@ use crate::storage::note::Note;
 use crate::storage::options::Options;
 
 pub(crate) use crate::storage::log::buffer::{Admission, Appended, Finished};
+pub(crate) use crate::storage::log::debt::Debt;
 pub(crate) use crate::storage::log::format::segment_generation;
 pub(crate) use crate::storage::log::recovery::{Cut, Flushed, Replayed, Write, replay};
 pub(crate) use crate::storage::log::survey::{Known, SegmentSurvey, bytes_up_to, survey};
 
-/// Space that is reserved in one step.
+/// Space that is reserved in one step, at most and (with a memtable that is small) at least.
 const RESERVE_STEP: u64 = 16 << 20;
+const LEAST_RESERVE_STEP: u64 = 1 << 20;
 
 /// The commit log.
 pub(crate) struct Log {
@@ -46,6 +49,7 @@ pub(crate) struct Log {
     reserve_step: u64,
     // Synchronises itself.
     admission: AtomicU8,
+    debt: AtomicU8,
     appended: AtomicU64,
     records: AtomicU64,
     written: AtomicU64,
@@ -85,7 +89,8 @@ struct Files {
 impl Log {
     /// Begins a new generation behind what was replayed. `memory`: bytes that the replayed entries take.
     pub(crate) fn begin(disk: Arc<dyn Disk>, options: &Options, from: Replayed, memory: u64) -> Result<Self, Error> {
-        let reserve_step = RESERVE_STEP.min(options.segment_bytes);
+        let of_memtable = (options.memtable_bytes / 4).max(LEAST_RESERVE_STEP);
+        let reserve_step = RESERVE_STEP.min(of_memtable).min(options.segment_bytes);
         let generation = from.next_generation;
         let segment = Arc::new(Segment::create(&*disk, &options.dir, generation, reserve_step)?);
         let mut existing: BTreeMap<_, _> = from.segments.into_iter().collect();
@@ -96,6 +101,7 @@ impl Log {
             dir: options.dir.clone(),
             reserve_step,
             admission: AtomicU8::new(Admission::Open as u8),
+            debt: AtomicU8::new(0),
             appended: AtomicU64::new(end),
             records: AtomicU64::new(0),
             written: AtomicU64::new(end),
@@ -131,6 +137,12 @@ impl Log {
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         self.admission.load(Ordering::Relaxed) == Admission::Open as u8
+    }
+
+    /// How far background work is behind.
+    #[inline]
+    pub(crate) fn debt(&self) -> Debt {
+        Debt(self.debt.load(Ordering::Relaxed))
     }
 
     /// The error that tells why writes are refused.
@@ -180,6 +192,10 @@ impl Log {
         let admission = buffer.admission() as u8;
         if self.admission.load(Ordering::Relaxed) != admission {
             self.admission.store(admission, Ordering::Release);
+        }
+        let debt = buffer.debt().0;
+        if self.debt.load(Ordering::Relaxed) != debt {
+            self.debt.store(debt, Ordering::Relaxed);
         }
     }
 
