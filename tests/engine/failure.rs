@@ -1,6 +1,8 @@
 //! A disk that fails or fills up at any call: the call is answered with an error or was not needed, reads go on, nothing
 //! acknowledged is lost, and a full disk is no end.
 
+use std::io::Write as _;
+
 use annulus::env::memory::{Fault, MemoryMachine};
 use annulus::storage::{Durability, Error};
 
@@ -47,6 +49,7 @@ fn a_failure_at_any_call_is_told_and_never_spreads() {
             at += 1;
         }
         assert!(at > 200, "the history is too short: {at} calls");
+        let _ = writeln!(std::io::stderr(), "fault matrix: {at} calls failed with {fault:?}");
     }
 }
 

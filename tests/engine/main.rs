@@ -3,12 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod allocations;
 mod crash;
 mod damage;
 mod failure;
 mod history;
 mod inspection;
 mod model;
+mod pressure;
 mod salvage;
 mod snapshot;
 mod store;
