@@ -31,7 +31,8 @@
 //!    node must never forget, in a file of their own.
 //! 9. [`wire`]: what nodes say to each other, as frames and messages. [`peer`]: the connections they say it over.
 //!    [`topology`]: which nodes they are, and how they agree on it with [`paxos`].
-//! 10. [`config`]: the table of settings. [`node`]: makes all of the above and joins it. [`metrics`]: names and help.
+//! 10. [`hints`]: what is kept for members that are away; [`repair`] brings it to them.
+//! 11. [`config`]: the table of settings. [`node`]: makes all of the above and joins it. [`metrics`]: names and help.
 //!
 //! # Layers
 //!
@@ -44,8 +45,8 @@
 //! | 1 | [`mod@env`], [`worker`] (-> `env`) | the machine, background work |
 //! | 2 | [`causality`], [`ring`], [`quorum`] (-> `causality`, `ring`), [`paxos`], [`membership`] | pure values: no clock, no lock, no IO |
 //! | 3 | [`storage`] (sees only 0 and 1), [`resp`], [`wire`], [`ledger`] | bytes on disk, bytes on the wire, durable facts |
-//! | 4 | [`replica`], [`peer`] | what this node holds, connections between nodes |
-//! | 5 | [`topology`] | what the nodes agree on |
+//! | 4 | [`replica`], [`hints`], [`peer`] | what this node holds, for itself and for others; connections between nodes |
+//! | 5 | [`repair`], [`topology`] (-> `repair`) | what makes replicas alike again, what the nodes agree on |
 //! | 6 | [`coordinator`] | carrying a batch out |
 //! | 7 | [`session`], [`command`] (-> `session`) | what a client says and means |
 //! | 8 | [`server`] | connections |
@@ -54,8 +55,8 @@
 //!
 //! Upward there are only traits and hooks that a lower layer declares: [`command::Admin`] (what a command asks of the node),
 //! [`storage::Filter`] (what compaction asks of the owner of the bytes), [`storage::Engine::on_durable`], [`peer::Service`]
-//! (what a node does for others), [`topology::Adopter`] (what a new topology changes here). The modules
-//! `merkle`, `hints`, `gossip` and `repair` come with the cluster; their places in the table are fixed.
+//! (what a node does for others), [`topology::Adopter`] (what a new topology changes here), [`repair::Courier`] (how members
+//! are reached). The modules `merkle` and `gossip` come with the cluster; their places in the table are fixed.
 //!
 //! # Invariants
 //!
@@ -98,7 +99,8 @@
 //! 5. the log: syncing, then writer, then files or buffer; under a shard only the buffer is taken;
 //! 6. innermost, one at a time: the list of connections, the texts of a client, the slow log, the last error, the parts of
 //!    the block cache, the list of open tables, the set of peers, one peer's queue and requests and inside that its round
-//!    trips, and under any of them the list of files to remove.
+//!    trips, the accounts, the queue and the marks of `hints` (the accounts under a shard too), and under any of them the
+//!    list of files to remove.
 //!
 //! # Glossary
 //!
@@ -239,10 +241,12 @@ pub mod storage;
 pub mod wire;
 
 // Layer 4: a node's local truth.
+pub mod hints;
 pub mod peer;
 pub mod replica;
 
-// Layer 5: what nodes agree on.
+// Layer 5: what nodes agree on, and what makes replicas alike again.
+pub mod repair;
 pub mod topology;
 
 // Layer 6: carries out operations.

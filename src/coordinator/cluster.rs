@@ -2,7 +2,6 @@
 //!
 //! A node that is alone has none of this: then the coordinator is a branch, not a future.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -14,14 +13,15 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::causality::Time;
+use crate::hints::Hints;
 use crate::peer::{CallError, Terms};
 use crate::quorum::{HedgeBudget, Names, Seating};
+use crate::repair::Courier;
 use crate::ring::{ArcPlacement, Topology};
 use crate::types::{ArcId, Database, NodeNumber};
-use crate::wire::{Frame, Message};
+use crate::wire::Message;
 
-/// An answer on its way.
-pub type Answering = Pin<Box<dyn Future<Output = Result<Frame, CallError>> + Send>>;
+pub use crate::repair::Answering;
 
 /// The other members, as the coordinator uses them.
 pub trait Members: Send + Sync {
@@ -46,6 +46,27 @@ pub trait Members: Send + Sync {
 pub trait KeepHints: Send + Sync {
     /// Keeps a record for `node`, merged with what is kept already. What does not fit is left to repair.
     fn keep(&self, node: NodeNumber, database: Database, key: &[u8], record: &[u8]);
+}
+
+impl KeepHints for Hints {
+    fn keep(&self, node: NodeNumber, database: Database, key: &[u8], record: &[u8]) {
+        Hints::keep(self, node, database, key, record);
+    }
+}
+
+/// Repair reaches the members as the coordinator does.
+impl Courier for Arc<dyn Members> {
+    fn is_reachable(&self, node: NodeNumber) -> bool {
+        (**self).is_reachable(node)
+    }
+
+    fn ask(&self, node: NodeNumber, message: &Message, terms: &Terms) -> Result<Answering, CallError> {
+        (**self).ask(node, message, terms)
+    }
+
+    fn meets_topology(&self, node: NodeNumber, encoded: &[u8]) {
+        (**self).meets_topology(node, encoded);
+    }
 }
 
 /// A topology with what is derived from it once.

@@ -16,9 +16,11 @@ use crate::coordinator::{
 };
 use crate::env::Env;
 use crate::env::memory::MemoryMachine;
+use crate::hints;
 use crate::ledger::Ledger;
 use crate::peer::{CallError, Terms};
 use crate::quorum::Level;
+use crate::repair::{Handoff, HandoffParts};
 use crate::replica::{
     Action, Answer, Change, Effect, Existed, Failure, Operand, Outcome, Params, PurgeFloors, Replica, ReplicaOptions,
     ReplicaParts, put_record,
@@ -27,6 +29,7 @@ use crate::ring::{Candidate, Topology};
 use crate::storage::{Durability, Engine, Options};
 use crate::types::{ArcLayout, ClusterId, Database, NodeId, NodeNumber, Span};
 use crate::wire::{Frame, Frames, Header, Message, put_frame};
+use crate::worker::Worker;
 
 const TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -45,11 +48,16 @@ struct Member {
 #[derive(Default)]
 struct Hints {
     kept: Mutex<Vec<(NodeNumber, Vec<u8>)>>,
+    /// Where they are kept, if they are to be delivered.
+    store: OnceLock<Arc<hints::Hints>>,
 }
 
 impl KeepHints for Hints {
-    fn keep(&self, node: NodeNumber, _database: Database, key: &[u8], _record: &[u8]) {
+    fn keep(&self, node: NodeNumber, database: Database, key: &[u8], record: &[u8]) {
         self.kept.lock().push((node, key.to_vec()));
+        if let Some(store) = self.store.get() {
+            store.keep(node, database, key, record);
+        }
     }
 }
 
@@ -114,6 +122,7 @@ fn frame(message: &Message, terms: &Terms) -> Frame {
 struct Trio {
     runtime: tokio::runtime::Runtime,
     members: Vec<Member>,
+    wires: Vec<Arc<Wires>>,
     cuts: Cuts,
     lossy: Arc<Mutex<BTreeSet<(u16, u16)>>>,
 }
@@ -147,7 +156,7 @@ impl Trio {
             assert!(wires.others.set(others.collect()).is_ok());
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        Trio { runtime: runtime.expect("a runtime"), members, cuts, lossy }
+        Trio { runtime: runtime.expect("a runtime"), members, wires, cuts, lossy }
     }
 
     /// Nobody reaches `node`, and it reaches nobody.
@@ -232,6 +241,33 @@ impl Trio {
 
     fn hints(&self, node: u16) -> Vec<(NodeNumber, Vec<u8>)> {
         self.members[usize::from(node) - 1].hints.kept.lock().clone()
+    }
+
+    /// From now on the hints of `node` are kept in a store.
+    fn keep_hints(&self, node: u16) -> Handoff {
+        let member = &self.members[usize::from(node) - 1];
+        let cluster = member.coordinator.cluster().expect("one of three");
+        let (_, topology) = tokio::sync::watch::channel(Arc::clone(&cluster.view().topology));
+        let settings = hints::Settings {
+            dir: "data/hints".into(),
+            durability: Durability::None,
+            max_bytes: 1 << 20,
+            max_age: Duration::from_secs(3600),
+        };
+        let env = member.machine.env();
+        let parts = hints::Parts { env: env.clone(), topology: topology.clone(), settings };
+        let store = hints::Hints::open(parts).expect("a sound disk");
+        assert!(member.hints.store.set(Arc::clone(&store)).is_ok());
+        let members = Arc::clone(&self.wires[usize::from(node) - 1]) as Arc<dyn Members>;
+        Handoff::new(HandoffParts {
+            me: NodeNumber(node),
+            hints: store,
+            topology,
+            courier: Arc::new(members),
+            clock: env.clock,
+            hlc: Arc::new(Hlc::new(Time::ZERO)),
+            bandwidth: 1 << 20,
+        })
     }
 
     /// Lets what is followed up in the background come to its end.
@@ -433,4 +469,36 @@ fn concurrent_writes_stay_beside_each_other() {
         assert_eq!(trio.get(node, "k", Level::Quorum).expect("there").as_deref(), Some("c"));
         assert_eq!(trio.held(node, "k").view().versions().count(), 1);
     }
+}
+
+#[test]
+fn a_member_that_was_away_is_whole_again_without_any_read() {
+    let trio = Trio::new();
+    let mut handoff = trio.keep_hints(1);
+    let keys: Vec<String> = (0..50).map(|number| format!("key-{number}")).collect();
+    for key in &keys {
+        trio.set(1, key, "before", Level::All).expect("all are there");
+    }
+    trio.isolate(3);
+    for key in &keys {
+        trio.set(1, key, "after", Level::Quorum).expect("a majority is there");
+    }
+    trio.set(1, "new", "after", Level::Quorum).expect("a majority is there");
+    assert_eq!(trio.delete(1, "key-0"), Existed::Yes);
+    trio.settle();
+    trio.heal();
+    assert_eq!(trio.held(3, "key-1").view().winner(0).map(|winner| winner.payload.to_vec()), Some(b"before".to_vec()));
+    trio.run(async {
+        for _ in 0..2000 {
+            handoff.work();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    });
+    for key in keys.iter().map(String::as_str).chain(["new"]) {
+        assert_eq!(trio.held(3, key), trio.held(1, key), "{key}");
+    }
+    assert!(trio.members[0].hints.store.get().expect("a store").nodes().is_empty());
+    trio.isolate(1);
+    assert_eq!(trio.get(3, "key-0", Level::One).expect("held here"), None);
+    assert_eq!(trio.get(3, "new", Level::One).expect("held here").as_deref(), Some("after"));
 }
