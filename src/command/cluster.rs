@@ -1,15 +1,18 @@
 //! CLUSTER, READONLY, READWRITE, ASKING: the ring as Redis Cluster's clients expect it.
 //!
-//! A ring of one node owns all 16,384 slots. Every node serves every key, so READONLY, READWRITE and ASKING change nothing.
+//! Those clients know a master and its replicas for each slot: the first on the preference list and the others, those of
+//! this node's data centre before the rest. Every node serves every key, so READONLY, READWRITE and ASKING change nothing.
 
-use crate::command::admin::Identity;
+use std::net::SocketAddr;
+
 use crate::command::context::{Finishing, Next, Planning, finish_ok, plan_nothing};
 use crate::command::error::{CommandError, Result};
 use crate::command::help::reply_help;
 use crate::command::table::{Command, Flags, Group};
 use crate::replica::{Action, Operand, Outcome, PageLimit, PageRequest};
-use crate::resp::parse_i64;
-use crate::types::{Args, SLOTS, slot_of};
+use crate::resp::{Reply, parse_i64};
+use crate::ring::{Member, Topology};
+use crate::types::{ArcId, Args, SLOTS, slot_of};
 
 const COLD: Flags = Flags::ALONE.with(Flags::LOADING).with(Flags::STALE);
 
@@ -56,73 +59,158 @@ fn finish_help(finishing: &mut Finishing<'_>) -> Next {
     reply_help(finishing, "CLUSTER", SUBCOMMANDS)
 }
 
-/// The address of this node that the asking client can reach: where it connected to, if the node listens everywhere.
-fn reachable_ip(finishing: &Finishing<'_>) -> String {
-    finishing.session.client.local_address.ip().to_string()
+/// Where the asking client reaches a member. This node: where it connected to, if the node listens everywhere.
+fn endpoint(finishing: &Finishing<'_>, member: &Member) -> SocketAddr {
+    let identity = finishing.services.admin.identity();
+    if member.id == identity.node_id {
+        SocketAddr::new(finishing.session.client.local_address.ip(), identity.client_address.port())
+    } else {
+        member.clients
+    }
+}
+
+/// The members that hold `arc`, those near this node first.
+fn holders<'a>(topology: &'a Topology, arc: ArcId, dc: &'a str) -> Vec<&'a Member> {
+    topology.list_from(arc, dc).collect()
+}
+
+/// Runs of neighbouring slots with the same holders in the same order: first and last slot, and the holders.
+fn runs<'a>(topology: &'a Topology, dc: &'a str) -> Vec<(u16, u16, Vec<&'a Member>)> {
+    let layout = topology.layout();
+    let mut runs: Vec<(u16, u16, Vec<&Member>)> = Vec::new();
+    for arc in (0..layout.arcs()).map(ArcId) {
+        let (first, nodes) = (layout.first_slot(arc).0, holders(topology, arc, dc));
+        let last = first + (layout.slots_per_arc() - 1);
+        match runs.last_mut().filter(|(_, _, before)| *before == nodes) {
+            Some(run) => run.1 = last,
+            None => runs.push((first, last, nodes)),
+        }
+    }
+    runs
 }
 
 fn finish_slots(finishing: &mut Finishing<'_>) -> Next {
-    let (ip, identity) = (reachable_ip(finishing), finishing.services.admin.identity());
-    let reply = &mut finishing.reply;
-    reply.array(1);
-    reply.array(3);
-    reply.integer(0);
-    reply.integer(i64::from(SLOTS) - 1);
-    reply.array(4);
-    reply.bulk(ip.as_bytes());
-    reply.integer(i64::from(identity.client_address.port()));
-    reply.bulk(identity.node_id.to_string().as_bytes());
-    reply.array(0);
+    let topology = finishing.services.topology.topology();
+    let runs = runs(&topology, &finishing.services.admin.identity().dc);
+    finishing.reply.array(runs.len());
+    for (first, last, nodes) in runs {
+        finishing.reply.array(2 + nodes.len());
+        finishing.reply.integer(i64::from(first));
+        finishing.reply.integer(i64::from(last));
+        for member in nodes {
+            let address = endpoint(finishing, member);
+            let reply = &mut finishing.reply;
+            reply.array(4);
+            reply.bulk(address.ip().to_string().as_bytes());
+            reply.integer(i64::from(address.port()));
+            reply.bulk(member.id.to_string().as_bytes());
+            reply.array(0);
+        }
+    }
     Next::Done
 }
 
 fn finish_shards(finishing: &mut Finishing<'_>) -> Next {
-    let (ip, identity) = (reachable_ip(finishing), finishing.services.admin.identity());
-    let id = identity.node_id.to_string();
-    let reply = &mut finishing.reply;
-    reply.array(1);
-    reply.map(2);
-    reply.bulk(b"slots");
-    reply.array(2);
-    reply.integer(0);
-    reply.integer(i64::from(SLOTS) - 1);
-    reply.bulk(b"nodes");
-    reply.array(1);
+    let topology = finishing.services.topology.topology();
+    let dc = &finishing.services.admin.identity().dc;
+    // Those with the same holders in the same order are one shard.
+    let mut shards: Vec<(Vec<&Member>, Vec<u16>)> = Vec::new();
+    for (first, last, nodes) in runs(&topology, dc) {
+        match shards.iter_mut().find(|(holders, _)| *holders == nodes) {
+            Some((_, bounds)) => bounds.extend([first, last]),
+            None => shards.push((nodes, vec![first, last])),
+        }
+    }
+    let unreachable = finishing.services.admin.status().cluster.unreachable;
+    finishing.reply.array(shards.len());
+    for (nodes, bounds) in shards {
+        finishing.reply.map(2);
+        finishing.reply.bulk(b"slots");
+        finishing.reply.array(bounds.len());
+        bounds.iter().for_each(|bound| finishing.reply.integer(i64::from(*bound)));
+        finishing.reply.bulk(b"nodes");
+        finishing.reply.array(nodes.len());
+        for (index, member) in nodes.into_iter().enumerate() {
+            let address = endpoint(finishing, member);
+            let role = if index == 0 { "master" } else { "replica" };
+            let health = if unreachable.contains(&member.id) { "failed" } else { "online" };
+            reply_shard_node(&mut finishing.reply, (member, address), role, health);
+        }
+    }
+    Next::Done
+}
+
+fn reply_shard_node(reply: &mut Reply<'_>, (member, address): (&Member, SocketAddr), role: &str, health: &str) {
+    let (id, ip) = (member.id.to_string(), address.ip().to_string());
     reply.map(7);
     for (field, value) in [("id", id.as_str()), ("ip", &ip), ("endpoint", &ip)] {
         reply.bulk(field.as_bytes());
         reply.bulk(value.as_bytes());
     }
     reply.bulk(b"port");
-    reply.integer(i64::from(identity.client_address.port()));
+    reply.integer(i64::from(address.port()));
     reply.bulk(b"role");
-    reply.bulk(b"master");
+    reply.bulk(role.as_bytes());
     reply.bulk(b"replication-offset");
     reply.integer(0);
     reply.bulk(b"health");
-    reply.bulk(b"online");
+    reply.bulk(health.as_bytes());
+}
+
+/// Every node is shown as a master, of the slots that it is the first to hold: each takes reads and writes of any key.
+fn finish_nodes(finishing: &mut Finishing<'_>) -> Next {
+    let topology = finishing.services.topology.topology();
+    let identity = finishing.services.admin.identity();
+    let runs = runs(&topology, &identity.dc);
+    let unreachable = finishing.services.admin.status().cluster.unreachable;
+    let mut text = String::new();
+    for member in topology.members() {
+        let (address, peers) = (endpoint(finishing, member), member.peer.port());
+        let is_gone = unreachable.contains(&member.id);
+        let flags = match (member.id == identity.node_id, is_gone) {
+            (true, _) => "myself,master",
+            (false, false) => "master",
+            (false, true) => "master,fail?",
+        };
+        let (epoch, link) = (topology.epoch().0, if is_gone { "disconnected" } else { "connected" });
+        text.push_str(&format!("{} {address}@{peers} {flags} - 0 0 {epoch} {link}", member.id));
+        for range in ranges_led_by(&runs, member) {
+            text.push_str(&format!(" {}-{}", range.0, range.1));
+        }
+        text.push('\n');
+    }
+    finishing.reply.verbatim(&text);
     Next::Done
 }
 
-fn finish_nodes(finishing: &mut Finishing<'_>) -> Next {
-    let ip = reachable_ip(finishing);
-    let Identity { node_id, client_address, peer_address, .. } = finishing.services.admin.identity();
-    let (port, peer_port) = (client_address.port(), peer_address.port());
-    let line = format!("{node_id} {ip}:{port}@{peer_port} myself,master - 0 0 1 connected 0-{}\n", SLOTS - 1);
-    finishing.reply.verbatim(&line);
-    Next::Done
+/// The slots that `member` is the first to hold, as the fewest ranges.
+fn ranges_led_by(runs: &[(u16, u16, Vec<&Member>)], member: &Member) -> Vec<(u16, u16)> {
+    let mut ranges: Vec<(u16, u16)> = Vec::new();
+    for (first, last, nodes) in runs {
+        if nodes.first().is_none_or(|leader| leader.id != member.id) {
+            continue;
+        }
+        match ranges.last_mut().filter(|range| range.1 + 1 == *first) {
+            Some(range) => range.1 = *last,
+            None => ranges.push((*first, *last)),
+        }
+    }
+    ranges
 }
 
 fn finish_info(finishing: &mut Finishing<'_>) -> Next {
+    let topology = finishing.services.topology.topology();
+    let size = topology.shares().iter().filter(|share| share.primaries > 0).count();
+    let epoch = topology.epoch().0;
     let fields: [(&str, u64); 9] = [
         ("cluster_slots_assigned", u64::from(SLOTS)),
         ("cluster_slots_ok", u64::from(SLOTS)),
         ("cluster_slots_pfail", 0),
         ("cluster_slots_fail", 0),
-        ("cluster_known_nodes", 1),
-        ("cluster_size", 1),
-        ("cluster_current_epoch", 1),
-        ("cluster_my_epoch", 1),
+        ("cluster_known_nodes", topology.members().len() as u64),
+        ("cluster_size", size as u64),
+        ("cluster_current_epoch", epoch),
+        ("cluster_my_epoch", epoch),
         ("cluster_stats_messages_sent", 0),
     ];
     let mut text = String::from("cluster_state:ok\r\n");

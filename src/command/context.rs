@@ -11,6 +11,7 @@ use crate::coordinator::{Batch, Coordinator};
 use crate::replica::{Action, Answer, Failure, Operand, Outcome};
 use crate::resp::{Reply, Trust};
 use crate::session::{Registry, Session};
+use crate::topology::Current;
 use crate::types::Args;
 
 /// What all connections share.
@@ -25,6 +26,8 @@ pub struct Services {
     pub slow_log: SlowLog,
     /// Makes and checks the tokens of versions.
     pub tokens: Tokens,
+    /// The topology that this node goes by.
+    pub topology: Arc<Current>,
     /// Settings, status, shutdown.
     pub admin: Arc<dyn Admin>,
 }

@@ -231,6 +231,12 @@ fn cluster(report: &Report<'_>, lines: &mut Lines) {
     lines.line("node_id", identity.node_id);
     lines.all(&[("node_name", &identity.name), ("node_zone", &identity.zone), ("node_dc", &identity.dc)]);
     lines.line("node_weight", identity.weight);
+    let topology = report.services.topology.topology();
+    lines.line("cluster_id", topology.cluster());
+    lines.line("cluster_epoch", topology.epoch().0);
+    lines.line("cluster_nodes", topology.members().len());
+    lines.line("cluster_replicas", topology.replicas());
+    lines.line("cluster_nodes_unreachable", report.status.cluster.unreachable.len());
 }
 
 fn keyspace(report: &Report<'_>, lines: &mut Lines) {

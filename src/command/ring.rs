@@ -1,11 +1,13 @@
 //! RING: who holds what, in this store's own words; CLUSTER tells the same in those of Redis Cluster.
 
+use std::sync::Arc;
+
 use crate::command::context::{Finishing, Next, plan_nothing};
 use crate::command::help::reply_help;
 use crate::command::table::{Command, Finish, Flags, Group};
 use crate::resp::Reply;
-use crate::ring::Member;
-use crate::types::{ArcLayout, Epoch, NodeNumber, SLOTS, slot_of};
+use crate::ring::{Member, Topology};
+use crate::types::{NodeId, SLOTS, slot_of};
 
 const COLD: Flags = Flags::ALONE.with(Flags::LOADING).with(Flags::STALE);
 
@@ -26,32 +28,14 @@ const fn sub(name: &'static str, arity: i16, finish: Finish, summary: &'static s
 
 /// The ring as this node sees it.
 struct Ring {
-    epoch: Epoch,
-    layout: ArcLayout,
-    /// N: replicas of each arc in each data centre.
-    replicas: usize,
-    members: Vec<Member>,
-    own: NodeNumber,
+    topology: Arc<Topology>,
+    own: NodeId,
 }
 
 impl Ring {
-    /// The ring of a node that is alone: it holds every arc.
     fn of(finishing: &Finishing<'_>) -> Ring {
-        let identity = finishing.services.admin.identity();
-        let member = Member {
-            number: identity.node_number,
-            id: identity.node_id,
-            name: identity.name.clone(),
-            dc: identity.dc.clone(),
-            zone: identity.zone.clone(),
-            weight: identity.weight,
-            peer: identity.peer_address,
-            clients: identity.client_address,
-            http: identity.http_address,
-            is_leaving: false,
-        };
-        let layout = finishing.services.coordinator.replica().layout();
-        Ring { epoch: Epoch(1), layout, replicas: 1, members: vec![member], own: identity.node_number }
+        let services = finishing.services;
+        Ring { topology: services.topology.topology(), own: services.admin.identity().node_id }
     }
 
     fn who(&self, reply: &mut Reply<'_>, member: &Member) {
@@ -61,7 +45,7 @@ impl Ring {
         text(reply, "dc", &member.dc);
         text(reply, "zone", &member.zone);
         text(reply, "clients", &member.clients.to_string());
-        number(reply, "self", u64::from(member.number == self.own));
+        number(reply, "self", u64::from(member.id == self.own));
     }
 }
 
@@ -76,27 +60,30 @@ fn finish_ring(finishing: &mut Finishing<'_>) -> Next {
     let ring = Ring::of(finishing);
     let reply = &mut finishing.reply;
     reply.map(6);
-    number(reply, "epoch", ring.epoch.0);
-    number(reply, "nodes", ring.members.len() as u64);
-    number(reply, "replicas", ring.replicas as u64);
+    let topology = &ring.topology;
+    number(reply, "epoch", topology.epoch().0);
+    number(reply, "nodes", topology.members().len() as u64);
+    number(reply, "replicas", u64::from(topology.replicas()));
     number(reply, "slots", u64::from(SLOTS));
-    number(reply, "arcs", u64::from(ring.layout.arcs()));
-    number(reply, "moving-arcs", 0);
+    number(reply, "arcs", u64::from(topology.layout().arcs()));
+    number(reply, "moving-arcs", topology.arcs().iter().filter(|arc| arc.is_moving()).count() as u64);
     Next::Done
 }
 
 fn finish_nodes(finishing: &mut Finishing<'_>) -> Next {
     let ring = Ring::of(finishing);
+    let unreachable = finishing.services.admin.status().cluster.unreachable;
     let reply = &mut finishing.reply;
-    reply.array(ring.members.len());
-    for member in &ring.members {
-        reply.map(WHO + 5);
+    reply.array(ring.topology.members().len());
+    for (member, share) in ring.topology.members().iter().zip(ring.topology.shares()) {
+        reply.map(WHO + 6);
         ring.who(reply, member);
         text(reply, "peers", &member.peer.to_string());
         text(reply, "http", &member.http.map_or_else(String::new, |http| http.to_string()));
         number(reply, "weight", u64::from(member.weight));
-        number(reply, "arcs", u64::from(ring.layout.arcs()));
-        text(reply, "state", "up");
+        number(reply, "arcs", u64::from(share.arcs));
+        number(reply, "first-of", u64::from(share.primaries));
+        text(reply, "state", if unreachable.contains(&member.id) { "unreachable" } else { "up" });
     }
     Next::Done
 }
@@ -104,18 +91,21 @@ fn finish_nodes(finishing: &mut Finishing<'_>) -> Next {
 fn finish_key(finishing: &mut Finishing<'_>) -> Next {
     let ring = Ring::of(finishing);
     let slot = slot_of(finishing.args.get(2));
-    let arc = ring.layout.arc_of(slot);
-    let first = ring.layout.first_slot(arc).0;
+    let layout = ring.topology.layout();
+    let arc = layout.arc_of(slot);
+    let first = layout.first_slot(arc).0;
+    let dc = finishing.services.admin.identity().dc.clone();
+    let holders: Vec<&Member> = ring.topology.list_from(arc, &dc).collect();
     let reply = &mut finishing.reply;
     reply.map(6);
     number(reply, "slot", u64::from(slot.0));
     number(reply, "arc", u64::from(arc.0));
     number(reply, "first-slot", u64::from(first));
-    number(reply, "last-slot", u64::from(first + (ring.layout.slots_per_arc() - 1)));
-    number(reply, "epoch", ring.epoch.0);
+    number(reply, "last-slot", u64::from(first + (layout.slots_per_arc() - 1)));
+    number(reply, "epoch", ring.topology.epoch().0);
     reply.bulk(b"replicas");
-    reply.array(ring.members.len());
-    for member in &ring.members {
+    reply.array(holders.len());
+    for member in holders {
         reply.map(WHO);
         ring.who(reply, member);
     }

@@ -3,9 +3,10 @@
 //! A snapshot of plain values: gathered by `node`, formatted by `info` and by the HTTP endpoint, so that both always agree.
 //! Counters of commands are not in it; they are in [`crate::command::Stats`].
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::types::Database;
+use crate::types::{Database, NodeId};
 
 /// The node at one moment.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,8 @@ pub struct Status {
     pub store: StoreStatus,
     /// Background work: name, and what it says of itself as `field=value,..`.
     pub workers: Vec<(&'static str, String)>,
+    /// The cluster, as this node sees it.
+    pub cluster: ClusterStatus,
     /// Why the node cannot take writes, if it cannot.
     pub failure: Option<String>,
 }
@@ -73,6 +76,15 @@ impl Status {
             expired_keys: self.expired_keys,
         }
     }
+}
+
+/// The cluster, as one node sees it.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterStatus {
+    /// Whether the node is a member of the topology that it goes by.
+    pub is_member: bool,
+    /// Other members that it has no connection to.
+    pub unreachable: BTreeSet<NodeId>,
 }
 
 /// The process as the machine sees it.

@@ -122,6 +122,15 @@ impl Settings {
         }
     }
 
+    /// The addresses of a cluster to join; none if this node is not to join one.
+    #[must_use]
+    pub fn join(&self) -> &[SocketAddr] {
+        match self.value("join") {
+            Value::Addresses(addresses) => addresses,
+            other => unreachable!("join is no list of addresses: {other}"),
+        }
+    }
+
     /// The address of setting `name`; if it follows from `listen`: that with `offset` added to its port. `None` if it is off.
     ///
     /// # Errors
@@ -161,7 +170,7 @@ fn index_of(name: &str) -> usize {
     table::find(name).unwrap_or_else(|| unreachable!("the table has no setting {name}")).0
 }
 
-fn is_loopback(address: IpAddr) -> bool {
+pub(super) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 

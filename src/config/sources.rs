@@ -1,10 +1,11 @@
 //! Putting a configuration together: flags before variables before the file before defaults.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::error::{Error, Place};
 use crate::config::file;
-use crate::config::settings::Settings;
+use crate::config::settings::{Settings, is_loopback};
 use crate::config::table::SPECS;
 use crate::env::Disk;
 
@@ -78,14 +79,7 @@ impl Settings {
     /// # Errors
     /// [`Error::Unfit`].
     pub fn check(&self) -> Result<(), Error> {
-        if !self.text("join").is_empty() {
-            let what = "joining comes with the cluster milestone; this version runs one node: leave it out, and give \
-                        --found once for an empty data directory";
-            return Err(self.unfit("join", what));
-        }
-        if self.count("found") > 1 {
-            return Err(self.unfit("found", "clusters of several nodes come with a later version; this one founds 1"));
-        }
+        self.check_cluster()?;
         if self.is_exposed() && self.text("requirepass").is_empty() && !self.is_on("allow-open") {
             let what = format!(
                 "other machines can reach {}, and no password is set: set requirepass, listen on 127.0.0.1, or allow it \
@@ -97,6 +91,37 @@ impl Settings {
             return Err(self.unfit(name, what));
         }
         self.check_sizes()
+    }
+
+    /// What a node needs that is to be one of several from its first start on.
+    fn check_cluster(&self) -> Result<(), Error> {
+        let is_joining = !self.join().is_empty();
+        if is_joining && self.count("found") > 0 {
+            return Err(self.unfit("join", "a node founds a cluster or joins one: give found or join, not both"));
+        }
+        let Some(peers) = self.derived("peer-listen", 10_000)?.filter(|_| is_joining || self.count("found") > 1) else {
+            return Ok(());
+        };
+        self.check_among_peers(peers)
+    }
+
+    /// Whether a node that listens for peers at `peers` can be one of several.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`].
+    pub fn check_among_peers(&self, peers: SocketAddr) -> Result<(), Error> {
+        if peers.ip().is_unspecified() {
+            let what = format!("other nodes cannot connect to {peers}: set peer-listen to an address of this machine");
+            return Err(self.unfit("peer-listen", what));
+        }
+        if !is_loopback(peers.ip()) && self.text("cluster-secret").is_empty() {
+            let what = format!(
+                "other machines can reach {peers}, so the nodes of a cluster have to know a secret: give all of them the \
+                 same one"
+            );
+            return Err(self.unfit("cluster-secret", what));
+        }
+        Ok(())
     }
 
     fn check_sizes(&self) -> Result<(), Error> {
@@ -164,8 +189,13 @@ mod tests {
             "variable ANNULUS_LISTNE: there is no setting `listne` (did you mean `listen`?)",
         );
         check(&[("ANNULUS_WEIGHT", "x")], &[], "variable ANNULUS_WEIGHT: `weight` cannot be \"x\"; allowed: a whole");
-        check(&[], &[("join", "a:1")], "flag --join: `join`: joining comes with the cluster milestone");
-        check(&[], &[("found", "3")], "flag --found: `found`: clusters of several nodes");
+        check(&[], &[("join", "a:1")], "flag --join: `join` cannot be \"a:1\"; allowed: IP:PORT, or several");
+        let both = [("found", "3"), ("join", "127.0.0.1:1")];
+        check(&[], &both, "flag --join: `join`: a node founds a cluster or joins one");
+        let anywhere = [("found", "3"), ("peer-listen", "0.0.0.0:1")];
+        check(&[], &anywhere, "flag --peer-listen: `peer-listen`: other nodes cannot connect to 0.0.0.0:1");
+        let open = [("found", "3"), ("peer-listen", "10.0.0.1:1")];
+        check(&[], &open, "default: `cluster-secret`: other machines can reach 10.0.0.1:1");
         check(&[], &[("listen", "0.0.0.0:1")], "flag --listen: `listen`: other machines can reach 0.0.0.0:1");
         check(
             &[],

@@ -55,7 +55,7 @@ pub static SPECS: &[Spec] = &[
         "peer-listen",
         Kind::DerivedAddress,
         "",
-        "Where other nodes will connect, as CLUSTER NODES announces it. Empty: the client port + 10000.",
+        "Where other nodes connect, an address of this machine that they can reach. Empty: the client port + 10000.",
     ),
     Spec::new(
         "http-listen",
@@ -66,12 +66,31 @@ pub static SPECS: &[Spec] = &[
     Spec::new("data", Kind::Text, "annulus-data", "The data directory."),
     Spec::new(
         "found",
-        Kind::Number(0, 1024),
+        Kind::Number(0, 1000),
         "0",
-        "Founds a new cluster of so many nodes if the data directory is empty. This version founds clusters of 1. \
-         Give it once, on the command line; never put it into a service file.",
+        "Founds a new cluster of so many nodes if the data directory is empty, and waits until the others have come with \
+         --join. Give it once, on the command line; never put it into a service file.",
     ),
-    Spec::new("join", Kind::Text, "", "Peer addresses of a cluster to join. Not in this version, which runs one node."),
+    Spec::new(
+        "join",
+        Kind::Addresses,
+        "",
+        "Peer addresses of nodes, one of them the founder, whose cluster this node is to be in if its data directory is \
+         empty. A restart does not need it.",
+    ),
+    Spec::new(
+        "cluster-secret",
+        Kind::Text,
+        "",
+        "What all nodes of the cluster know and nobody else does. A cluster of several nodes needs it, the same on each, \
+         unless all of them listen for peers on loopback.",
+    ),
+    Spec::new(
+        "replicas",
+        Kind::Number(1, 15),
+        "3",
+        "Nodes of each data centre that hold a key, as far as there are so many. Fixed when the cluster is founded.",
+    ),
     Spec::new("name", Kind::Word, "", "What people call this node. Empty: made of its id."),
     Spec::new("zone", Kind::Word, "zone1", "Rack or availability zone of this node."),
     Spec::new("dc", Kind::Word, "dc1", "Data centre of this node."),

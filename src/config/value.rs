@@ -7,6 +7,9 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+/// Most addresses of one setting.
+const MAX_ADDRESSES: usize = 64;
+
 /// What a setting's value looks like, and what is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -16,6 +19,8 @@ pub enum Kind {
     DerivedAddress,
     /// Like [`Kind::DerivedAddress`], or `off`.
     OptionalAddress,
+    /// Any number of `IP:PORT`, with commas between them.
+    Addresses,
     /// Any text.
     Text,
     /// A word of letters, digits, `-`, `_` and `.`, or empty.
@@ -37,6 +42,8 @@ pub enum Kind {
 pub enum Value {
     /// Of an address.
     Address(SocketAddr),
+    /// Of several addresses.
+    Addresses(Vec<SocketAddr>),
     /// An address that follows from another setting.
     Derived,
     /// An address that is not used.
@@ -83,6 +90,11 @@ impl Kind {
             Kind::Address | Kind::DerivedAddress | Kind::OptionalAddress => {
                 parse_address(text).map(Value::Address).ok_or(malformed)
             }
+            Kind::Addresses => {
+                let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+                let addresses: Option<Vec<SocketAddr>> = parts.map(parse_address).collect();
+                addresses.filter(|addresses| addresses.len() <= MAX_ADDRESSES).map(Value::Addresses).ok_or(malformed)
+            }
             Kind::Number(least, most) => {
                 let number = text.parse().map_err(|_| Flaw::NotANumber)?;
                 let within = (least..=most).contains(&number);
@@ -113,7 +125,7 @@ impl Kind {
     #[must_use]
     pub fn placeholder(self) -> &'static str {
         match self {
-            Kind::Address | Kind::DerivedAddress | Kind::OptionalAddress => "ADDR",
+            Kind::Address | Kind::DerivedAddress | Kind::OptionalAddress | Kind::Addresses => "ADDR",
             Kind::Text | Kind::Word => "TEXT",
             Kind::Number(..) => "NUMBER",
             Kind::Bytes(..) => "SIZE",
@@ -131,6 +143,7 @@ impl fmt::Display for Kind {
             Kind::Address => f.write_str("IP:PORT, such as 127.0.0.1:6379"),
             Kind::DerivedAddress => f.write_str("IP:PORT, or empty to follow listen"),
             Kind::OptionalAddress => f.write_str("IP:PORT, off, or empty to follow listen"),
+            Kind::Addresses => f.write_str("IP:PORT, or several with commas between them"),
             Kind::Text => f.write_str("any text"),
             Kind::Word => f.write_str("at most 64 letters, digits, '-', '_' and '.'"),
             Kind::Number(least, i64::MAX) => write!(f, "a whole number from {least}"),
@@ -162,6 +175,10 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Address(address) => address.fmt(f),
+            Value::Addresses(addresses) => {
+                let texts: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+                f.write_str(&texts.join(","))
+            }
             Value::Derived => Ok(()),
             Value::Off => f.write_str("off"),
             Value::Text(text) => f.write_str(text),
@@ -247,6 +264,9 @@ mod tests {
         check(Kind::Address, "[::1]:7000", Ok("[::1]:7000"));
         check(Kind::Address, "7000", Err("IP:PORT, such as 127.0.0.1:6379"));
         check(Kind::OptionalAddress, "off", Ok("off"));
+        check(Kind::Addresses, "localhost:7, 10.0.0.1:8,", Ok("127.0.0.1:7,10.0.0.1:8"));
+        check(Kind::Addresses, "", Ok(""));
+        check(Kind::Addresses, "host", Err("IP:PORT, or several with commas between them"));
         check(Kind::DerivedAddress, "", Ok(""));
         check(Kind::Choice(&["sync", "none"]), "SYNC", Ok("sync"));
         check(Kind::Choice(&["sync", "none"]), "fast", Err("one of sync, none"));

@@ -20,6 +20,7 @@ use crate::replica::Replica;
 use crate::server::Buffers;
 use crate::session::Registry;
 use crate::storage::Options;
+use crate::topology::Agreement;
 use crate::worker::Runner;
 
 /// The node, as commands see it.
@@ -27,6 +28,7 @@ pub(super) struct NodeAdmin {
     pub(super) env: Env,
     pub(super) identity: Identity,
     pub(super) replica: Arc<Replica>,
+    pub(super) agreement: Arc<Agreement>,
     pub(super) registry: Arc<Registry>,
     pub(super) buffers: Arc<Buffers>,
     pub(super) runner: Runner,
@@ -46,6 +48,7 @@ pub(super) struct AdminParts {
     pub(super) env: Env,
     pub(super) identity: Identity,
     pub(super) replica: Arc<Replica>,
+    pub(super) agreement: Arc<Agreement>,
     pub(super) registry: Arc<Registry>,
     pub(super) buffers: Arc<Buffers>,
     pub(super) log: Option<LogControl>,
@@ -56,13 +59,14 @@ pub(super) struct AdminParts {
 
 impl NodeAdmin {
     pub(super) fn new(parts: AdminParts, settings: &Settings) -> Arc<Self> {
-        let AdminParts { env, identity, replica, registry, buffers, log, store, clients_ceiling } = parts;
+        let AdminParts { env, identity, replica, agreement, registry, buffers, log, store, clients_ceiling } = parts;
         Arc::new(NodeAdmin {
             runner: Runner::new(&env),
             started: env.clock.monotonic(),
             env,
             identity,
             replica,
+            agreement,
             registry,
             buffers,
             log,

@@ -1,4 +1,4 @@
-//! The data directory: founded, opened or refused; and the life of the node that begins with it.
+//! The data directory: usable or refused; and the life of the node that begins with it.
 //!
 //! Invariant: a directory that holds anything is never founded over, and an empty one never by itself: a founder whose disk
 //! was replaced would restart as an empty cluster on a known address.
@@ -9,21 +9,34 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::causality::{Actor, Hlc, Time};
+use crate::config::Settings;
 use crate::env::{Disk, Env};
-use crate::ledger::Ledger;
+use crate::ledger::{FILES as CANDIDATE_FILES, Ledger};
 use crate::node::error::Error;
-use crate::types::ArcLayout;
 
-/// What the ledger leaves of a founding that was interrupted, and what filesystems put into an empty directory.
-const IGNORED: [&str; 3] = ["ledger.lock", "ledger.next", "lost+found"];
+/// What filesystems put into an empty directory.
+const LOST_AND_FOUND: &str = "lost+found";
 
-/// Whether the user asked to found a cluster.
+/// What the user wants of an empty data directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Founding {
-    /// `--found` was given.
-    Asked,
-    /// It was not.
-    NotAsked,
+pub(super) enum Intent {
+    /// `--found`: a new cluster of so many nodes.
+    Found(u16),
+    /// `--join`: a place in a cluster.
+    Join,
+    /// Neither: there has to be a ledger.
+    Reopen,
+}
+
+impl Intent {
+    /// What the settings say.
+    pub(super) fn of(settings: &Settings) -> Intent {
+        match settings.count("found") {
+            0 if settings.join().is_empty() => Intent::Reopen,
+            0 => Intent::Join,
+            wanted => Intent::Found(wanted as u16),
+        }
+    }
 }
 
 /// Who the node is in this life.
@@ -37,7 +50,7 @@ pub(super) struct Life {
 }
 
 /// Whether `dir` can be used, looking only: `true` if it has a ledger, `false` if it has to be founded.
-pub(super) fn check(disk: &dyn Disk, dir: &Path, founding: Founding) -> Result<bool, Error> {
+pub(super) fn check(disk: &dyn Disk, dir: &Path, intent: Intent) -> Result<bool, Error> {
     if Ledger::exists(disk, dir)? {
         return Ok(true);
     }
@@ -46,25 +59,19 @@ pub(super) fn check(disk: &dyn Disk, dir: &Path, founding: Founding) -> Result<b
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
         Err(source) => return Err(Error::Machine { tried: "the data directory cannot be read", source }),
     };
-    if let Some(found) = names.into_iter().find(|name| !IGNORED.contains(&name.as_str())) {
+    if let Some(found) =
+        names.into_iter().find(|name| name != LOST_AND_FOUND && !CANDIDATE_FILES.contains(&name.as_str()))
+    {
         return Err(Error::Foreign { path: dir.to_owned(), found });
     }
-    match founding {
-        Founding::Asked => Ok(false),
-        Founding::NotAsked => Err(Error::Empty { path: dir.to_owned() }),
+    match intent {
+        Intent::Found(_) | Intent::Join => Ok(false),
+        Intent::Reopen => Err(Error::Empty { path: dir.to_owned() }),
     }
 }
 
-/// Opens or founds the ledger of `dir`, and begins a new life of the node.
-pub(super) fn begin(env: &Env, dir: &Path, founding: Founding) -> Result<Life, Error> {
-    let ledger = if check(&*env.disk, dir, founding)? {
-        if founding == Founding::Asked {
-            tracing::info!(data = %dir.display(), "the data directory has a cluster already; --found is ignored");
-        }
-        Ledger::open(Arc::clone(&env.disk), dir)?
-    } else {
-        Ledger::found(Arc::clone(&env.disk), &*env.random, dir, ArcLayout::default())?
-    };
+/// Begins a new life of the node whose ledger this is.
+pub(super) fn begin(env: &Env, ledger: Ledger) -> Result<Life, Error> {
     let now_ms = env.clock.wall_ms();
     let actor = ledger.raise(now_ms)?;
     let hlc = Hlc::new(ledger.facts().hlc_floor);
@@ -74,25 +81,43 @@ pub(super) fn begin(env: &Env, dir: &Path, founding: Founding) -> Result<Life, E
 
 #[cfg(test)]
 mod tests {
-    use super::{Founding, begin};
-    use crate::env::OpenMode;
+    use super::{Intent, begin, check};
     use crate::env::memory::MemoryMachine;
+    use crate::env::{Env, OpenMode};
+    use crate::ledger::Ledger;
     use crate::node::error::Error;
+    use crate::types::ArcLayout;
     use std::path::Path;
+    use std::sync::Arc;
+
+    fn look(env: &Env, dir: &str, intent: Intent) -> Result<bool, Error> {
+        check(&*env.disk, Path::new(dir), intent)
+    }
 
     #[test]
-    fn an_empty_directory_is_founded_only_when_asked() {
+    fn an_empty_directory_is_used_only_when_asked() {
         let env = MemoryMachine::new(1).env();
-        let dir = Path::new("/data");
-        assert!(matches!(begin(&env, dir, Founding::NotAsked), Err(Error::Empty { .. })));
-        let first = begin(&env, dir, Founding::Asked).expect("an empty directory");
-        let id = first.ledger.facts().node_id;
-        assert!(matches!(begin(&env, dir, Founding::NotAsked), Err(Error::Ledger(_))), "it is in use");
-        let actor = first.actor;
-        drop(first);
-        let second = begin(&env, dir, Founding::Asked).expect("its own directory");
-        assert_eq!(second.ledger.facts().node_id, id, "asked to found, but opened");
-        assert!(second.actor != actor && second.hlc.last().wall_ms() >= env.clock.wall_ms());
+        assert!(matches!(look(&env, "/data", Intent::Reopen), Err(Error::Empty { .. })));
+        for intent in [Intent::Found(1), Intent::Found(3), Intent::Join] {
+            assert!(matches!(look(&env, "/data", intent), Ok(false)));
+        }
+        let disk = Arc::clone(&env.disk);
+        let ledger = Ledger::found(disk, &*env.random, Path::new("/data"), ArcLayout::default()).expect("a new node");
+        assert!(matches!(look(&env, "/data", Intent::Reopen), Ok(true)));
+        let first = begin(&env, ledger.clone()).expect("a sound disk");
+        let second = begin(&env, ledger).expect("a sound disk");
+        assert!(second.actor != first.actor && second.hlc.last().wall_ms() >= env.clock.wall_ms());
+    }
+
+    #[test]
+    fn what_a_candidate_left_is_no_obstacle() {
+        let env = MemoryMachine::new(1).env();
+        let mut candidacy = crate::ledger::Candidacy::begin(Arc::clone(&env.disk), &*env.random, Path::new("/data"))
+            .expect("a new node");
+        candidacy.keep().expect("a sound disk");
+        drop(candidacy);
+        assert!(matches!(look(&env, "/data", Intent::Join), Ok(false)));
+        assert!(matches!(look(&env, "/data", Intent::Reopen), Err(Error::Empty { .. })));
     }
 
     #[test]
@@ -101,8 +126,8 @@ mod tests {
         let dir = Path::new("/home");
         env.disk.make_dir(dir).expect("a memory disk makes directories");
         env.disk.open(&dir.join("letter.txt"), OpenMode::CreateNew).expect("a memory disk makes files");
-        for founding in [Founding::Asked, Founding::NotAsked] {
-            assert!(matches!(begin(&env, dir, founding), Err(Error::Foreign { found, .. }) if found == "letter.txt"));
+        for intent in [Intent::Found(1), Intent::Join, Intent::Reopen] {
+            assert!(matches!(look(&env, "/home", intent), Err(Error::Foreign { found, .. }) if found == "letter.txt"));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::replica::Failure;
+use crate::topology::{self, JoinError};
 use crate::{config, ledger, storage};
 
 /// Why a node does not start, or stops by itself.
@@ -15,8 +16,8 @@ pub enum Error {
     Config(#[from] config::Error),
     /// The data directory is empty, and nobody said what it is to become.
     #[error(
-        "the data directory {path} is empty: pass --found to found a new cluster in it, or --data DIR with the directory \
-         of an existing node",
+        "the data directory {path} is empty: pass --found to found a new cluster in it (--found 3 for one of three nodes), \
+         --join HOST:PORT to be one of the nodes of a founding, or --data DIR with the directory of an existing node",
         path = path.display()
     )]
     Empty {
@@ -34,6 +35,37 @@ pub enum Error {
         path: PathBuf,
         /// What is in it.
         found: String,
+    },
+    /// No cluster takes the node.
+    #[error("no member of a cluster: {0}")]
+    Join(#[from] JoinError),
+    /// The topology cannot be founded, read or adopted.
+    #[error("topology: {0}")]
+    Topology(#[from] topology::Error),
+    /// A cluster on this machine has another number of nodes.
+    #[error(
+        "{path} has a cluster of {there} nodes: pass --nodes {there} to run it, or --data DIR to found one of {nodes} elsewhere",
+        path = path.display()
+    )]
+    OtherLocal {
+        /// Where the cluster is.
+        path: PathBuf,
+        /// Nodes that it has.
+        there: usize,
+        /// Nodes that were asked for.
+        nodes: u16,
+    },
+    /// A node of a cluster on this machine did not start.
+    #[error("node-{number} has ended ({how}): {said}; its log is {log}", log = log.display())]
+    LocalNode {
+        /// Which.
+        number: u16,
+        /// How its process ended.
+        how: String,
+        /// The last line of its log.
+        said: String,
+        /// The log.
+        log: PathBuf,
     },
     /// An address cannot be listened on.
     #[error("{setting}: {source}")]
@@ -85,7 +117,11 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Error::Config(_) | Error::Empty { .. } | Error::Foreign { .. } => ExitCode::from(2),
+            Error::Config(_)
+            | Error::Empty { .. }
+            | Error::Foreign { .. }
+            | Error::Join(_)
+            | Error::OtherLocal { .. } => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

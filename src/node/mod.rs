@@ -10,16 +10,24 @@
 //! Invariant: the node's clock starts above every time that the node ever closed, and above the wall clock.
 
 mod admin;
+mod adoption;
 mod directory;
 mod error;
 mod files;
+mod handover;
+mod identity;
+mod local;
 mod log;
 mod maintenance;
+mod membership;
 mod process;
+mod service;
 mod signal;
 mod start;
 mod status;
 mod store;
+mod survey;
+mod talk;
 mod upkeep;
 
 use std::sync::Arc;
@@ -32,10 +40,12 @@ use crate::node::admin::NodeAdmin;
 use crate::server::{Http, Server};
 
 pub use error::Error;
+pub use local::{LocalCluster, MAX_LOCAL_NODES};
 pub use log::LogControl;
 pub use maintenance::{LostLedger, Report, Salvage, SalvageMode, check, salvage, snapshot};
 pub use process::run;
 pub use start::Surroundings;
+pub use survey::{Survey, survey};
 
 /// A node that serves clients.
 pub struct Node {

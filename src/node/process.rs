@@ -45,7 +45,15 @@ async fn serve(surroundings: Surroundings, config: &Config) -> Result<ExitCode, 
     // Before the first connection can be made, so that whoever sees the node answer can stop it gracefully.
     let taken = StopSignals::new();
     let mut signals = taken.map_err(|source| Error::Machine { tried: "signals cannot be taken over", source })?;
-    let mut node = Node::start(surroundings, config).await?;
+    // A founding may wait for hours, and nothing of it has to be wound up.
+    let mut node = tokio::select! {
+        biased;
+        (name, code) = signals.next() => {
+            tracing::info!(signal = name, "stopped before the node was one");
+            return Ok(ExitCode::from(code));
+        }
+        node = Node::start(surroundings, config) => node?,
+    };
     welcome(node.identity());
     let ending = tokio::select! {
         biased;

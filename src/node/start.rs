@@ -1,6 +1,5 @@
 //! Starting a node: making its parts in order, and joining them.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,14 +10,20 @@ use crate::config::{Config, Settings};
 use crate::coordinator::Coordinator;
 use crate::env::{Env, Listener, Priority, Reactors};
 use crate::node::admin::{AdminParts, NodeAdmin};
-use crate::node::directory::{self, Founding, Life};
+use crate::node::directory::{self, Intent, Life};
 use crate::node::error::Error;
+use crate::node::handover::Handed;
+use crate::node::identity::{Addresses, candidate};
 use crate::node::log::LogControl;
+use crate::node::membership::Beginning;
+use crate::node::talk::{Talk, TalkParts};
 use crate::node::{Node, files, store, upkeep};
 use crate::replica::{PurgeFloors, Replica, ReplicaOptions, ReplicaParts};
+use crate::ring::Candidate;
 use crate::server::{Buffers, ConnectionLimits, Http, Server, ServerOptions};
 use crate::session::Registry;
 use crate::storage::{Engine, Options};
+use crate::types::NodeNumber;
 
 /// What a node gets from its process.
 pub struct Surroundings {
@@ -38,6 +43,14 @@ pub struct Surroundings {
 struct Bound {
     clients: Box<dyn Listener>,
     http: Option<Box<dyn Listener>>,
+    peers: Handed,
+}
+
+impl Bound {
+    fn addresses(&self) -> Addresses {
+        let http = self.http.as_ref().map(|listener| listener.local_address());
+        Addresses { clients: self.clients.local_address(), peers: self.peers.local_address(), http }
+    }
 }
 
 impl Node {
@@ -49,11 +62,14 @@ impl Node {
         let settings = &config.settings;
         let env = &surroundings.env;
         let dir = PathBuf::from(settings.text("data"));
-        let founding = if settings.count("found") > 0 { Founding::Asked } else { Founding::NotAsked };
-        directory::check(&*env.disk, &dir, founding)?;
+        directory::check(&*env.disk, &dir, Intent::of(settings))?;
         let bound = bind(env, settings).await?;
-        let life = directory::begin(env, &dir, founding)?;
-        let identity = identity(&surroundings, config, &life, &bound)?;
+        let addresses = bound.addresses();
+        let ledger = Beginning { env, settings, dir: &dir, addresses, peers: &bound.peers }.ledger().await?;
+        let life = directory::begin(env, ledger)?;
+        let (ledger, hlc) = (life.ledger.clone(), Arc::clone(&life.hlc));
+        let candidate = candidate(settings, &addresses, ledger.facts().node_id);
+        let identity = identity(&surroundings, config, (&candidate, &addresses), ledger.facts().node_number);
         let shares = files::share(surroundings.open_files);
         let mut store = store::options(settings, &dir, life.ledger.facts().layout);
         store.open_tables = store.open_tables.min(shares.tables as usize);
@@ -61,16 +77,30 @@ impl Node {
         let replica = Arc::new(open(env, settings, &store, life)?);
         let registry = Arc::new(Registry::new(client_limit(settings, shares.clients)));
         let Surroundings { env, reactors, log, .. } = surroundings;
+        let talk = Talk::begin(&env, settings, TalkParts { ledger, hlc, addresses, replica: Arc::clone(&replica) })?;
+        talk.settle(&candidate, settings).await?;
+        let agreement = Arc::clone(&talk.agreement);
         let buffers = Buffers::new(settings.bytes("connection-buffers-max") as usize);
         let options = server_options(settings, &buffers);
         let (env_of_admin, clients_ceiling) = (env.clone(), shares.clients);
-        let parts = AdminParts { env: env_of_admin, identity, replica, registry, buffers, log, store, clients_ceiling };
+        let parts = AdminParts {
+            env: env_of_admin,
+            identity,
+            replica,
+            agreement,
+            registry,
+            buffers,
+            log,
+            store,
+            clients_ceiling,
+        };
         let admin = NodeAdmin::new(parts, settings);
         for worker in Replica::workers(&admin.replica, settings.duration("purge-interval")) {
             admin.runner.start(Priority::Low, worker);
         }
         let services = services(&admin, tokens);
-        let server = Server::start(&env, reactors, Arc::clone(&services), &options);
+        let resident = talk.resident(bound.peers, candidate);
+        let server = Server::start(&env, reactors, (Arc::clone(&services), resident), &options);
         server.serve(&env, bound.clients);
         let http = bound.http.map(|listener| Http::serve(listener, Arc::clone(&services)));
         let stopping = CancellationToken::new();
@@ -88,36 +118,38 @@ async fn bind(env: &Env, settings: &Settings) -> Result<Bound, Error> {
         Some(address) => Some(listen("http-listen", address).await?),
         None => None,
     };
-    Ok(Bound { clients, http })
+    let peers = settings
+        .derived("peer-listen", 10_000)?
+        .ok_or(Error::Listen { setting: "peer-listen", source: std::io::ErrorKind::AddrNotAvailable.into() })?;
+    let peers = Handed::new(listen("peer-listen", peers).await?);
+    Ok(Bound { clients, http, peers })
 }
 
-fn identity(surroundings: &Surroundings, config: &Config, life: &Life, bound: &Bound) -> Result<Identity, Error> {
-    let settings = &config.settings;
-    let (env, facts) = (&surroundings.env, life.ledger.facts());
+fn identity(
+    surroundings: &Surroundings,
+    config: &Config,
+    (candidate, addresses): (&Candidate, &Addresses),
+    node_number: NodeNumber,
+) -> Identity {
     let mut run_id = [0; 20];
-    env.random.fill(&mut run_id);
-    let client_address = bound.clients.local_address();
-    let peer_address = settings.derived("peer-listen", 10_000)?.filter(|address| address.port() != 0);
-    let following = SocketAddr::new(client_address.ip(), client_address.port().checked_add(10_000).unwrap_or(0));
-    let name = Some(settings.text("name")).filter(|name| !name.is_empty());
-    let id = facts.node_id.to_string();
-    Ok(Identity {
-        node_id: facts.node_id,
-        node_number: facts.node_number,
+    surroundings.env.random.fill(&mut run_id);
+    Identity {
+        node_id: candidate.id,
+        node_number,
         run_id: crate::types::NodeId(run_id).to_string(),
-        name: name.map_or_else(|| format!("node-{}", &id[..8]), str::to_owned),
-        zone: settings.text("zone").to_owned(),
-        dc: settings.text("dc").to_owned(),
-        weight: settings.count("weight") as u32,
+        name: candidate.name.clone(),
+        zone: candidate.zone.clone(),
+        dc: candidate.dc.clone(),
+        weight: candidate.weight,
         version: env!("CARGO_PKG_VERSION"),
-        client_address,
-        peer_address: peer_address.unwrap_or(following),
-        http_address: bound.http.as_ref().map(|listener| listener.local_address()),
-        started_ms: env.clock.wall_ms(),
-        data: settings.text("data").to_owned(),
+        client_address: addresses.clients,
+        peer_address: addresses.peers,
+        http_address: addresses.http,
+        started_ms: surroundings.env.clock.wall_ms(),
+        data: config.settings.text("data").to_owned(),
         system: surroundings.system.clone(),
         config_file: config.file.as_ref().map(|path| path.display().to_string()),
-    })
+    }
 }
 
 /// `max-clients`, or what the machine allows.
@@ -159,6 +191,7 @@ fn services(admin: &Arc<NodeAdmin>, tokens: Tokens) -> Arc<Services> {
         stats: Stats::default(),
         slow_log: SlowLog::default(),
         tokens,
+        topology: Arc::clone(admin.agreement.current()),
         admin: Arc::clone(admin) as Arc<dyn Admin>,
     })
 }

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::command::{Admin, Budget, ConnectionStatus, KeyspaceStatus, ProcessStatus, Status, StoreStatus};
+use crate::command::{
+    Admin, Budget, ClusterStatus, ConnectionStatus, KeyspaceStatus, ProcessStatus, Status, StoreStatus,
+};
 use crate::config::Settings;
 use crate::env::os;
 use crate::node::admin::NodeAdmin;
@@ -39,6 +41,7 @@ pub(super) fn gather(admin: &NodeAdmin, settings: &Settings) -> Status {
             last_error: stats.last_error,
         },
         workers: admin.runner.statuses().iter().map(|status| (status.name, status.to_string())).collect(),
+        cluster: ClusterStatus { is_member: admin.agreement.is_member(), unreachable: admin.agreement.unreachable() },
         failure: engine.failure(),
     }
 }

@@ -99,7 +99,8 @@ async fn metrics(State(shown): State<Arc<Shown>>) -> impl IntoResponse {
 async fn health(State(shown): State<Arc<Shown>>) -> impl IntoResponse {
     let (identity, status) = (shown.services.admin.identity(), shown.services.admin.status());
     let (code, word) = match status.failure {
-        None => (StatusCode::OK, "ok"),
+        None if status.cluster.is_member => (StatusCode::OK, "ok"),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "no member"),
         Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "failed"),
     };
     let health = Health {

@@ -11,10 +11,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::command::Services;
 use crate::coordinator::CommitQueue;
-use crate::env::{Env, Listener, Reactors, Unattached};
+use crate::env::{Env, Listener, LocalFuture, Reactors, Unattached};
 use crate::server::buffers::Buffers;
 use crate::server::connection::{Connection, ConnectionLimits, Reactor};
 use crate::server::work::WorkPool;
@@ -41,6 +42,9 @@ struct Admitted {
     client: Arc<Client>,
 }
 
+/// What lives on the first reactor beside connections of clients, until the token says that the last of those has ended.
+pub type Resident = Box<dyn FnOnce(CancellationToken) -> LocalFuture + Send>;
+
 /// What serves the clients of a node.
 pub struct Server {
     services: Arc<Services>,
@@ -53,13 +57,21 @@ pub struct Server {
 impl Server {
     /// Starts the reactors; [`Server::serve`] gives them connections.
     #[must_use]
-    pub fn start(env: &Env, reactors: Arc<dyn Reactors>, services: Arc<Services>, options: &ServerOptions) -> Server {
+    pub fn start(
+        env: &Env,
+        reactors: Arc<dyn Reactors>,
+        (services, resident): (Arc<Services>, Resident),
+        options: &ServerOptions,
+    ) -> Server {
+        let busy = TaskTracker::new();
+        let mut resident = Some(resident);
         let signals: Vec<Arc<Notify>> = (0..reactors.count()).map(|_| Arc::default()).collect();
         let senders = signals.iter().enumerate().map(|(index, signal)| {
             let (sender, receiver) = mpsc::channel(HANDED_OUT);
             let (env, services, options) = (env.clone(), Arc::clone(&services), options.clone());
             let signal = Arc::clone(signal);
-            let make = move || -> crate::env::LocalFuture {
+            let shared = Shared { busy: (busy.token(), busy.clone()), resident: resident.take() };
+            let make = move || -> LocalFuture {
                 let engine = Arc::clone(services.coordinator.replica().engine());
                 let commit = CommitQueue::new(engine, options.durability, signal);
                 let reactor = Reactor {
@@ -71,7 +83,7 @@ impl Server {
                     buffers: options.buffers,
                     warned: Cell::new(None),
                 };
-                Box::pin(run_reactor(Rc::new(reactor), receiver))
+                Box::pin(run_reactor(Rc::new(reactor), receiver, shared))
             };
             reactors.run(index, Box::new(make));
             sender
@@ -155,8 +167,17 @@ async fn hand_out(sender: &mpsc::Sender<Admitted>, admitted: Admitted, services:
     }
 }
 
+/// What a reactor knows of the others.
+struct Shared {
+    /// Its own sign that it serves connections, and the signs of all.
+    busy: (TaskTrackerToken, TaskTracker),
+    resident: Option<Resident>,
+}
+
 /// One reactor's life: serves what it is handed until the server drains.
-async fn run_reactor(reactor: Rc<Reactor>, mut connections: mpsc::Receiver<Admitted>) {
+async fn run_reactor(reactor: Rc<Reactor>, mut connections: mpsc::Receiver<Admitted>, shared: Shared) {
+    let stop = CancellationToken::new();
+    let resident = shared.resident.map(|resident| tokio::task::spawn_local(resident(stop.clone())));
     let commit = tokio::task::spawn_local(Arc::clone(&reactor.commit).serve());
     let serving = TaskTracker::new();
     while let Some(Admitted { connection, client }) = connections.recv().await {
@@ -173,5 +194,14 @@ async fn run_reactor(reactor: Rc<Reactor>, mut connections: mpsc::Receiver<Admit
     }
     serving.close();
     serving.wait().await;
+    let (own, all) = shared.busy;
+    drop(own);
+    if let Some(resident) = resident {
+        // The last batches of other reactors may need it too.
+        all.close();
+        all.wait().await;
+        stop.cancel();
+        drop(resident.await);
+    }
     commit.abort();
 }

@@ -24,4 +24,4 @@ pub use buffers::Buffers;
 pub use connection::ConnectionLimits;
 pub use forwarded::ForwardedService;
 pub use http::Http;
-pub use listener::{Server, ServerOptions};
+pub use listener::{Resident, Server, ServerOptions};

@@ -100,6 +100,21 @@ impl Agreement {
         &self.current
     }
 
+    /// Whether this node is in the topology that it goes by.
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        self.current.topology().is_member(self.me)
+    }
+
+    /// The other members that this node has no connection to.
+    #[must_use]
+    pub fn unreachable(&self) -> BTreeSet<NodeId> {
+        let topology = self.current.topology();
+        let live = self.live(&topology);
+        let gone = topology.members().iter().filter(|member| !live.contains(&member.number));
+        gone.map(|member| member.id).collect()
+    }
+
     /// Answers another node, but for one that wants to join: see [`Agreement::welcome`].
     ///
     /// # Errors

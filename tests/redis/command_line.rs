@@ -38,8 +38,9 @@ fn mistakes_are_told_with_their_place() {
         "variable ANNULUS_WIEGHT: there is no setting `wieght` (did you mean `weight`?)",
     );
     check(&["serve", "--config", "none.toml"], &[], "none.toml: ");
-    check(&["serve", "--found", "3"], &[], "`found`: clusters of several nodes come with a later version");
-    check(&["serve", "--join", "10.0.0.1:16379"], &[], "`join`: joining comes with the cluster milestone");
+    check(&["serve", "--found", "3", "--join", "127.0.0.1:1"], &[], "`join`: a node founds a cluster or joins one");
+    check(&["serve", "--found", "3", "--peer-listen", "10.0.0.1:1"], &[], "`cluster-secret`: other machines can reach");
+    check(&["serve", "--join", "somewhere"], &[], "`join` cannot be \"somewhere\"; allowed: IP:PORT, or several");
     check(&["serve", "--listen", "0.0.0.0:6379"], &[], "no password is set: set requirepass");
     check(&["serve", "--wieght", "1"], &[], "a similar argument exists: '--weight'");
     check(&[], &[], "annulus serve --found");

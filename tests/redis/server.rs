@@ -29,18 +29,28 @@ impl Server {
 
     /// Founds a node with more flags and waits until it answers.
     pub(crate) fn with(flags: &[&str]) -> Server {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let ports = free_ports();
-        let process = launch(&directory, ports, &[&["--found"], flags].concat());
-        let mut server = Server { process, ports, directory };
+        let mut server = Server::begin(&[&["--found"], flags].concat());
         server.wait_until_it_answers();
         server
     }
 
+    /// Starts a node that may have to wait for others.
+    pub(crate) fn begin(flags: &[&str]) -> Server {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let ports = free_ports();
+        let process = launch(&directory, ports, flags);
+        Server { process, ports, directory }
+    }
+
     /// Starts the node again that has ended.
     pub(crate) fn start_again(&mut self, flags: &[&str]) {
-        self.process = launch(&self.directory, self.ports, flags);
+        self.start_again_without_waiting(flags);
         self.wait_until_it_answers();
+    }
+
+    /// Starts the node again that has ended, and that may have to wait for others.
+    pub(crate) fn start_again_without_waiting(&mut self, flags: &[&str]) {
+        self.process = launch(&self.directory, self.ports, flags);
     }
 
     /// Sends a signal.
@@ -66,6 +76,11 @@ impl Server {
         self.directory.path().join("data")
     }
 
+    /// The port for other nodes.
+    pub(crate) fn peer_port(&self) -> u16 {
+        self.ports[1]
+    }
+
     /// The client port.
     pub(crate) fn port(&self) -> u16 {
         self.ports[0]
@@ -82,11 +97,13 @@ impl Server {
         answer
     }
 
-    fn log(&self) -> String {
+    /// What it has logged in this run.
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
-    fn wait_until_it_answers(&mut self) {
+    /// Waits until it serves clients.
+    pub(crate) fn wait_until_it_answers(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         while !self.answers() {
             let ended = self.process.try_wait().expect("a child of this process");
@@ -124,7 +141,8 @@ fn launch(directory: &TempDir, ports: [u16; 3], flags: &[&str]) -> Child {
     let [address, peer, http] = ports.map(|port| format!("127.0.0.1:{port}"));
     let log = std::fs::File::create(directory.path().join("log")).expect("a new file");
     Command::new(env!("CARGO_BIN_EXE_annulus"))
-        .args(["serve", "--listen", &address, "--peer-listen", &peer, "--http-listen", &http])
+        .args(["serve", "--listen", &address, "--http-listen", &http])
+        .args(if flags.contains(&"--peer-listen") { vec![] } else { vec!["--peer-listen", &peer] })
         .arg("--data")
         .arg(directory.path().join("data"))
         .args(if flags.contains(&"--durability") { &[][..] } else { &["--durability", "none"] })

@@ -188,7 +188,7 @@ fn the_ring_of_one_node_holds_every_key() {
     let mut client = server.connect();
     client.check(&[(
         "RING",
-        "*12\r\n$5\r\nepoch\r\n:1\r\n$5\r\nnodes\r\n:1\r\n$8\r\nreplicas\r\n:1\r\n$5\r\nslots\r\n:16384\r\n$4\r\narcs\r\n:1024\r\n\
+        "*12\r\n$5\r\nepoch\r\n:1\r\n$5\r\nnodes\r\n:1\r\n$8\r\nreplicas\r\n:3\r\n$5\r\nslots\r\n:16384\r\n$4\r\narcs\r\n:1024\r\n\
          $11\r\nmoving-arcs\r\n:0\r\n",
     )]);
     let id = client.line("CLUSTER MYID");

@@ -3,6 +3,7 @@
 //! Linux is the platform that this is written and measured for; every call is safe code over `std`, `rustix`, `socket2` and
 //! tokio. What a filesystem cannot do is replaced by the slower way with the same promise, never left out.
 
+mod child;
 mod clock;
 mod disk;
 mod net;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use crate::env::Env;
 
+pub use child::{Child, end_with_parent};
 pub use clock::OsClock;
 pub use disk::OsDisk;
 pub use net::OsNet;

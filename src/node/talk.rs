@@ -1,0 +1,86 @@
+//! A member's conversation with the others: what it is made of, where it runs.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::causality::Hlc;
+use crate::config::Settings;
+use crate::env::Env;
+use crate::ledger::Ledger;
+use crate::node::adoption::Adoption;
+use crate::node::error::Error;
+use crate::node::handover::Handed;
+use crate::node::identity::{self, Addresses};
+use crate::node::service::NodeService;
+use crate::peer::{Acceptor, Local, Options, Parts, Peers};
+use crate::replica::Replica;
+use crate::ring::Candidate;
+use crate::server::Resident;
+use crate::topology::{Agreement, AgreementParts};
+
+/// What a conversation is about.
+pub(super) struct TalkParts {
+    pub(super) ledger: Ledger,
+    pub(super) hlc: Arc<Hlc>,
+    pub(super) addresses: Addresses,
+    pub(super) replica: Arc<Replica>,
+}
+
+/// A member's conversation with the others.
+pub(super) struct Talk {
+    pub(super) agreement: Arc<Agreement>,
+    local: Arc<Local>,
+    env: Env,
+    hlc: Arc<Hlc>,
+    addresses: Addresses,
+}
+
+impl Talk {
+    /// Goes by the topology of the ledger; talks to nobody yet. May wait for the disk.
+    pub(super) fn begin(env: &Env, settings: &Settings, parts: TalkParts) -> Result<Talk, Error> {
+        let TalkParts { ledger, hlc, addresses, replica } = parts;
+        let facts = ledger.facts();
+        let member = Some((facts.cluster_id, facts.secret));
+        let local = Arc::new(Local::new(identity::local(settings, addresses.peers, facts.node_id, member)));
+        let peers = Peers::new(Parts {
+            net: Arc::clone(&env.net),
+            random: Arc::clone(&env.random),
+            local: Arc::clone(&local),
+            options: Options::default(),
+            observer: Arc::new(|_| ()),
+        });
+        let agreement = Agreement::open(AgreementParts {
+            ledger,
+            peers: Arc::new(peers),
+            hlc: Arc::clone(&hlc),
+            env: env.clone(),
+            adopter: Arc::new(Adoption { replica }),
+        })?;
+        Ok(Talk { agreement: Arc::new(agreement), local, env: env.clone(), hlc, addresses })
+    }
+
+    /// Whether this node can be what the topology says: one of several has to be reachable, and to prove a secret. One that
+    /// is alone makes the topology say where it is now, before it serves anybody.
+    pub(super) async fn settle(&self, candidate: &Candidate, settings: &Settings) -> Result<(), Error> {
+        if self.agreement.current().topology().members().len() > 1 {
+            Ok(settings.check_among_peers(self.addresses.peers)?)
+        } else {
+            Ok(self.agreement.present(candidate).await?)
+        }
+    }
+
+    /// What runs on the first reactor: the connections to the others and those from them.
+    pub(super) fn resident(self, port: Handed, candidate: Candidate) -> Resident {
+        let Talk { agreement, local, env, hlc, .. } = self;
+        Box::new(move |stopping| {
+            Box::pin(async move {
+                let service = NodeService { agreement: Arc::clone(&agreement), hlc, clock: Arc::clone(&env.clock) };
+                let acceptor = Acceptor::new(Rc::new(service), local, Arc::clone(&env.random), Options::default());
+                let serving = tokio::task::spawn_local(Rc::new(acceptor).run(Box::new(port), stopping.clone()));
+                agreement.run(candidate, stopping).await;
+                // It was told to end with the same token.
+                drop(serving.await);
+            })
+        })
+    }
+}
