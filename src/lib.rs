@@ -64,7 +64,8 @@
 //!   [`types::Stamp`]; the batch waits for the greatest ([`coordinator::CommitQueue`]).
 //! - **No lock and no reactor waits for a device.** What would have to is an answer (`Cold`, `Stalled`), and the coordinator
 //!   waits for it without holding anything up: for a job of the pool, or for room in memory, at most ten seconds.
-//! - **No lock is held across an await.** Locks over several keys are taken and released between two awaits.
+//! - **No lock is held across an await**, but for the two that let one topology at a time be proposed and adopted. Locks
+//!   over several keys are taken and released between two awaits.
 //! - **Commands of a connection take effect in their order**, and replies leave in that order.
 //! - **Whatever depends on the old value runs under the key's lock**: the dot is drawn, the record made, logged and shown
 //!   to others before the lock goes.
@@ -113,6 +114,8 @@
 //! - **dot**: the name of one write: its actor and its **time**, hybrid of wall clock and counter. No dot is used twice.
 //! - **context**: which writes are known: for each actor the greatest time. It **covers** the dots up to there.
 //! - **version**: what one write left: dot, payload, perhaps an expiry. **record**: a context and the versions alive.
+//! - **topology**: what the nodes have agreed on: members, holders of each arc, flush times. **epoch**: its number.
+//! - **keeper**: a node that votes on the next topology. **candidate**: a node that is no member yet.
 //! - **siblings**: two or more versions in one record; the **winner**, greatest by time and actor, is what `GET` shows.
 //! - **tombstone**: a record without versions. **purge floor**: the time up to which every replica is known to have a delete.
 //! - **operation**: one thing asked of the replica; **outcome**: what came of it; **batch**: those of the requests that

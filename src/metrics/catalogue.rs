@@ -22,6 +22,9 @@ macro_rules! metrics {
 metrics! {
     NODE = gauge("annulus_node_info", &["version", "node_id", "name", "zone", "dc"], "Always 1; its labels say who this is.");
     HEALTHY = gauge("annulus_healthy", &[], "1 while the node takes writes, 0 once its store has failed.");
+    CLUSTER_EPOCH = gauge("annulus_cluster_epoch", &[], "Number of the topology that this node goes by.");
+    CLUSTER_NODES = gauge("annulus_cluster_nodes", &[], "Members of the cluster.");
+    CLUSTER_UNREACHABLE = gauge("annulus_cluster_nodes_unreachable", &[], "Members that this node has no connection to.");
     UPTIME = gauge("annulus_uptime_seconds", &[], "Time since the start of the process.");
     COMMAND_CALLS = counter("annulus_command_calls_total", &["command"], "Calls of a command.");
     COMMAND_TIME = counter(

@@ -18,6 +18,10 @@ fn node(board: &Board, services: &Services, status: &Status) {
     let id = identity.node_id.to_string();
     board.gauge(&metrics::NODE, &[identity.version, &id, &identity.name, &identity.zone, &identity.dc], 1.0);
     board.gauge(&metrics::HEALTHY, &[], if status.failure.is_none() { 1.0 } else { 0.0 });
+    let topology = services.topology.topology();
+    board.gauge(&metrics::CLUSTER_EPOCH, &[], topology.epoch().0 as f64);
+    board.gauge(&metrics::CLUSTER_NODES, &[], topology.members().len() as f64);
+    board.gauge(&metrics::CLUSTER_UNREACHABLE, &[], status.cluster.unreachable.len() as f64);
     board.gauge(&metrics::UPTIME, &[], status.uptime.as_secs_f64());
     board.count(&metrics::CPU_TIME, &["user"], status.process.cpu_user.as_millis() as u64);
     board.count(&metrics::CPU_TIME, &["system"], status.process.cpu_system.as_millis() as u64);

@@ -11,6 +11,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod foundings;
 mod machine;
 mod net;
 mod nodes;

@@ -49,6 +49,8 @@ fn three_nodes_make_a_cluster_and_every_client_sees_all_of_them() {
     for node in &nodes {
         assert!(lines.contains(&format!("127.0.0.1:{}@{} ", node.port(), node.peer_port())), "{lines}");
         assert!(node.http("/health").starts_with("HTTP/1.1 200"));
+        let metrics = node.http("/metrics");
+        assert!(metrics.contains("\nannulus_cluster_nodes 3\n"), "{metrics}");
     }
     assert_eq!(lines.matches(",master").count() + lines.matches(" master ").count(), 3, "{lines}");
     assert_eq!(lines.matches(" connected ").count(), 3, "{lines}");
