@@ -224,11 +224,9 @@ impl Cluster {
     }
 
     /// The members of an arc that can be reached, this node first, then those that answer soonest.
+    #[cfg(test)]
     pub(super) fn order(&self, placement: &ArcPlacement) -> Vec<NodeNumber> {
-        let mut order: Vec<NodeNumber> = placement.nodes().filter(|node| self.reaches(*node)).collect();
-        let usual = |node: &NodeNumber| (*node != self.me).then(|| self.members.usual_time(*node).unwrap_or_default());
-        order.sort_by_cached_key(usual);
-        order
+        Reached::new(self).order(placement)
     }
 
     /// Whether `node` is this one, or can be asked now.
@@ -248,6 +246,49 @@ impl Cluster {
         let may = self.hedges.lock().take(asked.elapsed(), usual);
         ClusterStats::add(&self.stats.hedges, u64::from(may));
         may
+    }
+}
+
+/// Which members can be reached, and how soon they answer: looked up once for each member and segment.
+pub(super) struct Reached<'a> {
+    cluster: &'a Cluster,
+    known: Vec<(NodeNumber, Option<Speed>)>,
+}
+
+/// How soon a member answers; this node at once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Speed {
+    Here,
+    Usually(Duration),
+}
+
+impl<'a> Reached<'a> {
+    pub(super) fn new(cluster: &'a Cluster) -> Self {
+        Reached { cluster, known: Vec::new() }
+    }
+
+    /// Whether `node` is this one, or can be asked.
+    pub(super) fn has(&mut self, node: NodeNumber) -> bool {
+        self.speed(node).is_some()
+    }
+
+    /// The members of an arc that can be reached, this node first, then those that answer soonest.
+    pub(super) fn order(&mut self, placement: &ArcPlacement) -> Vec<NodeNumber> {
+        let mut order: Vec<(Speed, NodeNumber)> =
+            placement.nodes().filter_map(|node| self.speed(node).map(|speed| (speed, node))).collect();
+        order.sort_by_key(|(speed, _)| *speed);
+        order.into_iter().map(|(_, node)| node).collect()
+    }
+
+    fn speed(&mut self, node: NodeNumber) -> Option<Speed> {
+        if let Some((_, speed)) = self.known.iter().find(|(known, _)| *known == node) {
+            return *speed;
+        }
+        let cluster = self.cluster;
+        let usual = || Speed::Usually(cluster.members.usual_time(node).unwrap_or_default());
+        let speed = if node == cluster.me { Some(Speed::Here) } else { cluster.reaches(node).then(usual) };
+        self.known.push((node, speed));
+        speed
     }
 }
 

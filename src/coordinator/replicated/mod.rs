@@ -30,7 +30,7 @@ use foldhash::fast::FixedState;
 use tokio::time::Instant;
 
 use crate::causality::{Context, Time};
-use crate::coordinator::cluster::{Cluster, ClusterStats, View};
+use crate::coordinator::cluster::{Cluster, ClusterStats, Reached, View};
 use crate::coordinator::replicated::ask::{Ask, Asked};
 use crate::coordinator::replicated::spread::Spread;
 use crate::coordinator::{Batch, Coordinator, Levels, Patience};
@@ -168,11 +168,12 @@ impl Coordinator {
 impl Segment<'_> {
     /// Says of each operation whom it has to ask, or why it cannot be carried out.
     fn plan(&mut self, batch: &Batch, input: &[u8], end: usize) {
+        let mut reached = Reached::new(self.cluster);
         let mut known: HashMap<(Database, Vec<u8>, bool), usize, FixedState> = HashMap::default();
         for index in batch.done..end {
             let operation = batch.operations[index];
             let key = batch.operand(operation.key, input);
-            let plan = self.plan_one(&operation, key, batch.levels(index)).map(|wanted| {
+            let plan = self.plan_one(&operation, key, (batch.levels(index), &mut reached)).map(|wanted| {
                 let (is_query, make) = wanted?;
                 let place = (operation.database, key.to_vec(), is_query);
                 Some(*known.entry(place).or_insert_with(|| {
@@ -189,14 +190,13 @@ impl Segment<'_> {
         &self,
         operation: &Operation,
         key: &[u8],
-        Levels { read, write }: Levels,
+        (Levels { read, write }, reached): (Levels, &mut Reached<'_>),
     ) -> Result<Option<(bool, Ask)>, Failure> {
         let arc = self.view.topology.layout().arc_of(slot_of(key));
         let (seating, placement) = (&self.view.seating, self.view.placement(arc));
-        let reachable = |node| self.cluster.reaches(node);
-        let check = |level, purpose| {
+        let mut check = |level, purpose| {
             let requirement = seating.requirement(level, placement);
-            let up = requirement.set_of(requirement.nodes().iter().copied().filter(|node| reachable(*node)));
+            let up = requirement.set_of(requirement.nodes().iter().copied().filter(|node| reached.has(*node)));
             match requirement.shortfall(purpose, up) {
                 None => Ok(requirement),
                 Some(short) => {
@@ -205,23 +205,22 @@ impl Segment<'_> {
                 }
             }
         };
-        let order = self.cluster.order(placement);
         let (epoch, cell) = (self.terms.epoch, (operation.database, key));
         if !operation.action.is_write() {
             let requirement = check(read, Purpose::Read)?;
             self.cluster.note_read();
-            return Ok(Some((false, Ask::read(cell, requirement, epoch, order))));
+            return Ok(Some((false, Ask::read(cell, requirement, epoch, reached.order(placement)))));
         }
         check(write, Purpose::Write)?;
         if matches!(operation.action, Action::Change(..)) {
             let requirement = check(Level::Quorum, Purpose::Write)?;
-            return Ok(Some((false, Ask::merge(cell, requirement, epoch, order))));
+            return Ok(Some((false, Ask::merge(cell, requirement, epoch, reached.order(placement)))));
         }
         // What a token names is what it covers: nobody is asked.
         let covers_all = matches!(operation.action, Action::Write { .. } | Action::Delete);
         let query = if covers_all { seating.query(write, placement) } else { None };
         ClusterStats::add(&self.cluster.stats().queries, u64::from(query.is_some()));
-        Ok(query.map(|requirement| (true, Ask::query(cell, requirement, epoch, order))))
+        Ok(query.map(|requirement| (true, Ask::query(cell, requirement, epoch, reached.order(placement)))))
     }
 }
 
