@@ -14,7 +14,7 @@ use crate::command::table::{Command, Finish, Flags, Group, Plan};
 use crate::coordinator::Levels;
 use crate::quorum::{Dc, Level, Lists, Names, Numbered, Purpose, Requirement, Seat};
 use crate::session::LevelChoice;
-use crate::types::{Args, NodeNumber};
+use crate::types::{ArcId, Args, NodeNumber};
 
 const QUICK: Flags = Flags::FAST.with(Flags::LOADING).with(Flags::STALE).with(Flags::NOSCRIPT);
 const COLD: Flags = QUICK.with(Flags::ALONE);
@@ -115,9 +115,12 @@ fn parse_level(argument: &[u8]) -> Result<Level> {
 
 fn finish_levels(finishing: &mut Finishing<'_>) -> Next {
     let identity = finishing.services.admin.identity();
+    let view = finishing.services.coordinator.cluster().map(|cluster| cluster.view());
     finishing.reply.map(Level::NAMED.len());
     for level in Level::NAMED {
-        let requirement = requirement(level, identity);
+        // Every arc has as many replicas; whose they are does not matter here.
+        let of_cluster = view.as_ref().map(|view| view.seating.requirement(level, view.placement(ArcId(0))));
+        let requirement = of_cluster.unwrap_or_else(|| requirement(level, identity));
         let short = requirement.shortfall(Purpose::Read, requirement.everyone());
         let missing = if short.is_some() { "; more than there are" } else { "" };
         let query = if level.has_query() { "; a write first asks a majority what it has seen" } else { "" };

@@ -111,6 +111,18 @@ pub static SPECS: &[Spec] = &[
     ),
     Spec::new("max-clients", Kind::Number(1, 1_000_000), "10000", "Connections of clients at a time.").changes(),
     Spec::new(
+        "request-timeout",
+        Kind::Duration(10, 3_600_000),
+        "2s",
+        "How long the replicas of a key may take to answer a read or a write, before the client gets an error.",
+    ),
+    Spec::new(
+        "max-clock-skew",
+        Kind::Duration(1, 60_000),
+        "500ms",
+        "How far ahead of this node's clock a write of another node may be dated; beyond that it is refused.",
+    ),
+    Spec::new(
         "timeout",
         Kind::Number(0, i32::MAX as i64),
         "0",

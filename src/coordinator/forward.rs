@@ -20,6 +20,9 @@ use crate::wire::{Answer, Batch as Items, Forwarded, Frame, Kind, Message, Reaso
 /// How much longer than the member that carries a command out its asker waits: so that its error comes back.
 const MARGIN: Duration = Duration::from_millis(250);
 
+/// Pause before members that did nothing are asked again.
+const AGAIN: Duration = Duration::from_millis(5);
+
 /// What became of forwarded commands: the bytes of each one's reply, or why there is none.
 pub type Replies = Vec<Result<Vec<u8>, Failure>>;
 
@@ -61,22 +64,30 @@ impl Coordinator {
         ClusterStats::add(&cluster.stats().forwarded, commands.len() as u64);
         let now = Instant::now();
         let (epoch, time) = (cluster.view().topology.epoch(), self.replica.reading());
-        let terms = Terms { epoch, time, now, deadline: now + cluster.options().timeout + MARGIN };
-        for node in members {
-            match self.ask(cluster, *node, (&message, &terms)).await {
-                Ok(frame) => match self.replies(cluster, *node, &frame, commands.len()) {
-                    Some(replies) => return replies,
-                    None => continue,
-                },
-                Err(error) if error.may_have_left() => {
-                    let name = cluster.name(*node);
-                    let told = format!("{name} {error}; the command may still take effect");
-                    return refuse_all(commands, &Failure::TimedOut(told.into()));
+        let deadline = now + cluster.options().timeout + MARGIN;
+        let terms = Terms { epoch, time, now, deadline };
+        loop {
+            let terms = Terms { epoch: cluster.view().topology.epoch(), ..terms };
+            for node in members {
+                match self.ask(cluster, *node, (&message, &terms)).await {
+                    Ok(frame) => match self.replies(cluster, *node, &frame, commands.len()) {
+                        Some(replies) => return replies,
+                        None => continue,
+                    },
+                    Err(error) if error.may_have_left() => {
+                        let name = cluster.name(*node);
+                        let told = format!("{name} {error}; the command may still take effect");
+                        return refuse_all(commands, &Failure::TimedOut(told.into()));
+                    }
+                    Err(_) => {}
                 }
-                Err(_) => {}
             }
+            // Nobody did anything, perhaps because they go by another topology for a moment.
+            if Instant::now() + AGAIN >= now + cluster.options().timeout {
+                return refuse_all(commands, &no_member());
+            }
+            tokio::time::sleep(AGAIN).await;
         }
-        refuse_all(commands, &no_member())
     }
 
     async fn ask(

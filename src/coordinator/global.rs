@@ -2,14 +2,19 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::coordinator::{Batch, Cluster, Coordinator};
 use crate::peer::Terms;
+use crate::quorum::{Level, Purpose};
 use crate::replica::{Action, Failure, Operand, Operation, Outcome, Page, PageOrder, PageRequest};
-use crate::types::{DATABASES, Database, Span};
-use crate::wire::Message;
+use crate::types::{DATABASES, Database, NodeNumber, Span};
+use crate::wire::{Batch as Items, Kind, Message};
+
+/// Pause before members that have not adopted a topology are asked again.
+const PAUSE: Duration = Duration::from_millis(3);
 
 impl Coordinator {
     pub(super) async fn run_global(&self, batch: &mut Batch, input: &[u8], operation: Operation) {
@@ -88,7 +93,7 @@ impl Coordinator {
             .members()
             .iter()
             .filter(|member| member.number != cluster.me())
-            .filter_map(|member| cluster.members().ask(member.number, &Message::ping(), &terms).ok())
+            .filter_map(|member| cluster.members().ask(member.number, &probe(), &terms).ok())
             .collect();
         for answering in asked {
             if let Ok(frame) = answering.await {
@@ -96,8 +101,56 @@ impl Coordinator {
             }
         }
         let flushed = cluster.members().flush(database, self.replica.reading().after()).await;
-        flushed.map(|()| Outcome::Written).map_err(|reason| Failure::Unavailable(reason.into()))
+        flushed.map_err(|reason| Failure::Unavailable(reason.into()))?;
+        self.await_adoption(cluster).await
     }
+
+    /// Waits until a majority of the replicas of every key goes by the topology that this node goes by now: from then on no
+    /// majority can be found that still shows what it has superseded.
+    async fn await_adoption(&self, cluster: &Cluster) -> Result<Outcome, Failure> {
+        let now = Instant::now();
+        let deadline = now + cluster.options().timeout;
+        let view = cluster.view();
+        let epoch = view.topology.epoch();
+        let mut adopted = vec![cluster.me()];
+        loop {
+            let terms = Terms { epoch, time: self.replica.reading(), now: Instant::now(), deadline };
+            let others = view.topology.members().iter().map(|member| member.number);
+            let left: Vec<NodeNumber> = others.filter(|node| !adopted.contains(node)).collect();
+            let asked: Vec<_> = left
+                .into_iter()
+                .filter_map(|node| Some((node, cluster.members().ask(node, &probe(), &terms).ok()?)))
+                .collect();
+            let awaited = asked.len();
+            let before = adopted.len();
+            for (node, answering) in asked {
+                if answering.await.is_ok_and(|frame| frame.header.epoch >= epoch) {
+                    adopted.push(node);
+                }
+            }
+            if adopted.len() - before == awaited || Instant::now() + PAUSE >= deadline {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        let short = view.topology.arcs().iter().find_map(|placement| {
+            let requirement = view.seating.requirement(Level::Quorum, placement);
+            requirement.shortfall(Purpose::Write, requirement.set_of(adopted.iter().copied()))
+        });
+        match short {
+            None => Ok(Outcome::Written),
+            Some(short) => {
+                let told = format!("the flush is decided, but {}", short.told(&view.seating));
+                Err(Failure::TimedOut(told.into()))
+            }
+        }
+    }
+}
+
+/// A question about nothing, whose answer tells the member's clock and topology. (A ping is answered by the connection, which
+/// knows neither.)
+fn probe() -> Message {
+    Items::new(Kind::Read).finish()
 }
 
 impl Batch {

@@ -21,6 +21,7 @@ mod log;
 mod maintenance;
 mod membership;
 mod process;
+mod reach;
 mod service;
 mod signal;
 mod start;

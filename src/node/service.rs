@@ -6,16 +6,22 @@
 use std::sync::Arc;
 
 use crate::causality::Hlc;
+use crate::coordinator::MemberService;
 use crate::env::Clock;
 use crate::peer::{Incoming, Remote, Response, ResponseFuture, Service};
+use crate::server::ForwardedService;
 use crate::topology::{Agreement, Request, TOPIC};
-use crate::wire::{Message, Reason, Refusal, RefusedFrame, Request as Asked};
+use crate::wire::{Frame, Message, Reason, Refusal, RefusedFrame, Request as Asked};
 
 /// A node, as its peers see it.
 pub(super) struct NodeService {
     pub(super) agreement: Arc<Agreement>,
     pub(super) hlc: Arc<Hlc>,
     pub(super) clock: Arc<dyn Clock>,
+    /// For the records of other members; none if this node is alone.
+    pub(super) records: Option<MemberService>,
+    /// For commands that other members have received.
+    pub(super) commands: ForwardedService,
 }
 
 impl Service for NodeService {
@@ -48,10 +54,22 @@ impl NodeService {
                 None => refused(Reason::Malformed, "no message about the topology"),
             },
             Ok(Asked::Cold { topic, .. }) => refused(Reason::Malformed, &format!("topic {topic} is not known here")),
-            Ok(Asked::Read(_) | Asked::Write(_) | Asked::Forward(_)) => self
-                .other_epoch(request)
-                .unwrap_or_else(|| refused(Reason::NotMember, "this node does not serve the records of others")),
+            Ok(Asked::Read(_) | Asked::Write(_) | Asked::Forward(_)) => match self.other_epoch(request) {
+                Some(refusal) => refusal,
+                None => self.about_records(&request.frame).await,
+            },
         }
+    }
+
+    async fn about_records(&self, frame: &Frame) -> Message {
+        let Some(records) = &self.records else {
+            return refused(Reason::NotMember, "this node does not serve the records of others");
+        };
+        if let Some(answer) = records.serve(frame).await {
+            return answer;
+        }
+        let answer = self.commands.serve(frame).await;
+        answer.unwrap_or_else(|| refused(Reason::Malformed, "neither records nor commands"))
     }
 
     async fn about_topology(&self, from: &Remote, asked: Request) -> Message {

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command::{Admin, Identity, Services, SlowLog, Stats, Tokens};
 use crate::config::{Config, Settings};
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Cluster, Coordinator};
 use crate::env::{Env, Listener, Priority, Reactors};
 use crate::node::admin::{AdminParts, NodeAdmin};
 use crate::node::directory::{self, Intent, Life};
@@ -95,11 +95,13 @@ impl Node {
             clients_ceiling,
         };
         let admin = NodeAdmin::new(parts, settings);
-        for worker in Replica::workers(&admin.replica, settings.duration("purge-interval")) {
+        let cluster = talk.cluster(admin.identity(), settings);
+        let purge_interval = cluster.is_none().then(|| settings.duration("purge-interval"));
+        for worker in Replica::workers(&admin.replica, purge_interval) {
             admin.runner.start(Priority::Low, worker);
         }
-        let services = services(&admin, tokens);
-        let resident = talk.resident(bound.peers, candidate);
+        let services = services(&admin, tokens, cluster);
+        let resident = talk.resident(bound.peers, candidate, Arc::clone(&services));
         let server = Server::start(&env, reactors, (Arc::clone(&services), resident), &options);
         server.serve(&env, bound.clients);
         let http = bound.http.map(|listener| Http::serve(listener, Arc::clone(&services)));
@@ -184,9 +186,14 @@ fn open(env: &Env, settings: &Settings, store: &Options, life: Life) -> Result<R
     Ok(Replica::open(parts, ReplicaOptions { actor, layout, max_pair_bytes }))
 }
 
-fn services(admin: &Arc<NodeAdmin>, tokens: Tokens) -> Arc<Services> {
+fn services(admin: &Arc<NodeAdmin>, tokens: Tokens, cluster: Option<Arc<Cluster>>) -> Arc<Services> {
+    let (replica, pool) = (Arc::clone(&admin.replica), Arc::clone(&admin.env.pool));
+    let coordinator = match cluster {
+        Some(cluster) => Coordinator::of_cluster(replica, pool, cluster),
+        None => Coordinator::new(replica, pool),
+    };
     Arc::new(Services {
-        coordinator: Arc::new(Coordinator::new(Arc::clone(&admin.replica), Arc::clone(&admin.env.pool))),
+        coordinator: Arc::new(coordinator),
         registry: Arc::clone(&admin.registry),
         stats: Stats::default(),
         slow_log: SlowLog::default(),

@@ -1,21 +1,24 @@
 //! A member's conversation with the others: what it is made of, where it runs.
 
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::causality::Hlc;
+use crate::command::{Identity, Services};
 use crate::config::Settings;
+use crate::coordinator::{Cluster, ClusterOptions, ClusterParts, MemberService};
 use crate::env::Env;
 use crate::ledger::Ledger;
 use crate::node::adoption::Adoption;
 use crate::node::error::Error;
 use crate::node::handover::Handed;
 use crate::node::identity::{self, Addresses};
+use crate::node::reach::{LeftToReads, Reach};
 use crate::node::service::NodeService;
 use crate::peer::{Acceptor, Local, Options, Parts, Peers};
 use crate::replica::Replica;
 use crate::ring::Candidate;
-use crate::server::Resident;
+use crate::server::{ForwardedService, Resident};
 use crate::topology::{Agreement, AgreementParts};
 
 /// What a conversation is about.
@@ -29,6 +32,8 @@ pub(super) struct TalkParts {
 /// A member's conversation with the others.
 pub(super) struct Talk {
     pub(super) agreement: Arc<Agreement>,
+    peers: Arc<Peers>,
+    cluster: Arc<OnceLock<Arc<Cluster>>>,
     local: Arc<Local>,
     env: Env,
     hlc: Arc<Hlc>,
@@ -49,14 +54,38 @@ impl Talk {
             options: Options::default(),
             observer: Arc::new(|_| ()),
         });
+        let (peers, cluster) = (Arc::new(peers), Arc::<OnceLock<Arc<Cluster>>>::default());
         let agreement = Agreement::open(AgreementParts {
             ledger,
-            peers: Arc::new(peers),
+            peers: Arc::clone(&peers),
             hlc: Arc::clone(&hlc),
             env: env.clone(),
-            adopter: Arc::new(Adoption { replica }),
+            adopter: Arc::new(Adoption { replica, cluster: Arc::clone(&cluster) }),
         })?;
-        Ok(Talk { agreement: Arc::new(agreement), local, env: env.clone(), hlc, addresses })
+        Ok(Talk { agreement: Arc::new(agreement), peers, cluster, local, env: env.clone(), hlc, addresses })
+    }
+
+    /// What the coordinator knows of the cluster; nothing if this node is alone in it.
+    pub(super) fn cluster(&self, identity: &Identity, settings: &Settings) -> Option<Arc<Cluster>> {
+        let topology = self.agreement.current().topology();
+        if topology.members().len() < 2 {
+            return None;
+        }
+        let members = Reach { agreement: Arc::clone(&self.agreement), peers: Arc::clone(&self.peers) };
+        let cluster = Cluster::new(ClusterParts {
+            me: identity.node_number,
+            dc: identity.dc.clone(),
+            topology,
+            members: Arc::new(members),
+            hints: Arc::new(LeftToReads),
+            options: ClusterOptions {
+                timeout: settings.duration("request-timeout"),
+                max_skew: settings.duration("max-clock-skew"),
+            },
+        });
+        // Made once, at the start.
+        drop(self.cluster.set(Arc::clone(&cluster)));
+        Some(cluster)
     }
 
     /// Whether this node can be what the topology says: one of several has to be reachable, and to prove a secret. One that
@@ -70,11 +99,17 @@ impl Talk {
     }
 
     /// What runs on the first reactor: the connections to the others and those from them.
-    pub(super) fn resident(self, port: Handed, candidate: Candidate) -> Resident {
+    pub(super) fn resident(self, port: Handed, candidate: Candidate, services: Arc<Services>) -> Resident {
         let Talk { agreement, local, env, hlc, .. } = self;
-        Box::new(move |stopping| {
+        Box::new(move |stopping, commit| {
             Box::pin(async move {
-                let service = NodeService { agreement: Arc::clone(&agreement), hlc, clock: Arc::clone(&env.clock) };
+                let records = services.coordinator.cluster().map(|cluster| {
+                    let (coordinator, cluster) = (Arc::clone(&services.coordinator), Arc::clone(cluster));
+                    MemberService::new(coordinator, cluster, Arc::clone(&commit))
+                });
+                let clock = Arc::clone(&env.clock);
+                let commands = ForwardedService::new(services, Arc::clone(&clock), commit);
+                let service = NodeService { agreement: Arc::clone(&agreement), hlc, clock, records, commands };
                 let acceptor = Acceptor::new(Rc::new(service), local, Arc::clone(&env.random), Options::default());
                 let serving = tokio::task::spawn_local(Rc::new(acceptor).run(Box::new(port), stopping.clone()));
                 agreement.run(candidate, stopping).await;

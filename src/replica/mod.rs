@@ -142,11 +142,15 @@ impl Replica {
         }
     }
 
-    /// The work to be done in the background: expiry, and purging each `purge_interval`.
+    /// The work to be done in the background: expiry, and purging at each interval, which is only for a node that is alone.
+    /// One of several cannot know by itself that all the others have a delete.
     #[must_use]
-    pub fn workers(replica: &Arc<Replica>, purge_interval: Duration) -> Vec<Box<dyn Worker>> {
-        let (reaping, purging) = (Arc::clone(replica), Arc::clone(replica));
-        vec![Box::new(Reaper::new(reaping)), Box::new(Purger::new(purging, purge_interval))]
+    pub fn workers(replica: &Arc<Replica>, purge_interval: Option<Duration>) -> Vec<Box<dyn Worker>> {
+        let mut workers: Vec<Box<dyn Worker>> = vec![Box::new(Reaper::new(Arc::clone(replica)))];
+        if let Some(interval) = purge_interval {
+            workers.push(Box::new(Purger::new(Arc::clone(replica), interval)));
+        }
+        workers
     }
 
     /// The time at which a batch that begins at the wall time `wall_ms` is carried out: what it computes expiries from and

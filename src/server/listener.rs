@@ -43,7 +43,7 @@ struct Admitted {
 }
 
 /// What lives on the first reactor beside connections of clients, until the token says that the last of those has ended.
-pub type Resident = Box<dyn FnOnce(CancellationToken) -> LocalFuture + Send>;
+pub type Resident = Box<dyn FnOnce(CancellationToken, Arc<CommitQueue>) -> LocalFuture + Send>;
 
 /// What serves the clients of a node.
 pub struct Server {
@@ -177,7 +177,10 @@ struct Shared {
 /// One reactor's life: serves what it is handed until the server drains.
 async fn run_reactor(reactor: Rc<Reactor>, mut connections: mpsc::Receiver<Admitted>, shared: Shared) {
     let stop = CancellationToken::new();
-    let resident = shared.resident.map(|resident| tokio::task::spawn_local(resident(stop.clone())));
+    let resident = shared.resident.map(|resident| {
+        let commit = Arc::clone(&reactor.commit);
+        tokio::task::spawn_local(resident(stop.clone(), commit))
+    });
     let commit = tokio::task::spawn_local(Arc::clone(&reactor.commit).serve());
     let serving = TaskTracker::new();
     while let Some(Admitted { connection, client }) = connections.recv().await {

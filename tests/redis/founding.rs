@@ -9,7 +9,7 @@ use crate::server::Server;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A founder that waits for three, and two that join it.
-fn found(flags: &[&str]) -> Vec<Server> {
+pub(crate) fn found(flags: &[&str]) -> Vec<Server> {
     let founder = Server::begin(&[&["--found", "3"], flags].concat());
     let address = format!("127.0.0.1:{}", founder.peer_port());
     let joiner = || Server::begin(&[&["--join", &address], flags].concat());
@@ -19,7 +19,7 @@ fn found(flags: &[&str]) -> Vec<Server> {
 }
 
 #[track_caller]
-fn until(what: &str, done: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, done: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < deadline, "{what} never happens");
@@ -34,7 +34,7 @@ fn fact(node: &Server, name: &str) -> String {
     line.unwrap_or_else(|| panic!("{name} is not told: {info}")).to_owned()
 }
 
-fn all_are_connected(nodes: &[Server]) -> bool {
+pub(crate) fn all_are_connected(nodes: &[Server]) -> bool {
     nodes.iter().all(|node| fact(node, "cluster_nodes_unreachable") == "0")
 }
 

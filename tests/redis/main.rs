@@ -20,6 +20,7 @@ mod numbers;
 mod pages;
 mod process;
 mod ranges;
+mod replication;
 mod reply_modes;
 mod server;
 mod several;

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use crate::causality::{Context, Record, RecordView, Time};
 use crate::coordinator::cluster::{Cluster, ClusterStats};
 use crate::coordinator::member::Warm;
-use crate::coordinator::replicated::Segment;
 use crate::coordinator::replicated::flight::{Arrived, Errand, Flight};
+use crate::coordinator::replicated::{Epochs, Segment};
 use crate::coordinator::{Batch, Coordinator};
 use crate::peer::Terms;
 use crate::quorum::{
@@ -20,7 +20,7 @@ use crate::quorum::{
 };
 use crate::replica::{Failure, Origin, Replica, Taken, put_record};
 use crate::types::{Database, Epoch, NodeNumber};
-use crate::wire::{self, Answer, ReadAnswer, Reason, Wants, WriteAnswer, WriteItem};
+use crate::wire::{self, Answer, ReadAnswer, Wants, WriteAnswer, WriteItem};
 
 /// How far past its usual time a member counts as slow: the resolution of timers.
 const PAST: Duration = Duration::from_millis(1);
@@ -233,6 +233,7 @@ struct Round<'a, 'b> {
     /// Messages to be sent, by member; records are kept by their ask.
     due: BTreeMap<NodeNumber, Vec<Due>>,
     terms: Terms,
+    epochs: Epochs,
 }
 
 /// An errand to be made.
@@ -243,19 +244,23 @@ enum Due {
 
 impl Coordinator {
     /// Asks what the segment has to know.
-    pub(super) async fn ask_all(&self, segment: &mut Segment<'_>, batch: &mut Batch) {
+    pub(super) async fn ask_all(&self, segment: &mut Segment<'_>, batch: &mut Batch) -> Epochs {
         if segment.asks.is_empty() {
-            return;
+            return Epochs::Agree;
         }
         let (cluster, terms) = (segment.cluster, segment.terms);
         let own = segment.asks.iter().map(|_| None).collect();
         let (asks, names) = (&mut segment.asks[..], &segment.view.seating as &dyn quorum::Names);
-        let mut round = Round { coordinator: self, cluster, names, asks, batch, own, due: BTreeMap::new(), terms };
+        let epochs = Epochs::Agree;
+        let mut round =
+            Round { coordinator: self, cluster, names, asks, batch, own, due: BTreeMap::new(), terms, epochs };
         for job in 0..round.asks.len() {
             let wish = round.asks[job].begin();
             round.fulfil(job, wish).await;
         }
         round.run().await;
+        let failed = round.asks.iter().any(|ask| matches!(ask.end, Some(Err(_))));
+        if failed { round.epochs } else { Epochs::Agree }
     }
 }
 
@@ -467,10 +472,11 @@ impl Round<'_, '_> {
                 }
             }
             other => {
-                if let Some((_, Answer::Refused(refused))) = other
-                    && refused.refusal.reason == Reason::OtherEpoch
+                if let Some((header, answer)) = other
+                    && header.epoch != self.terms.epoch
                 {
-                    self.cluster.members().meets_topology(node, refused.help);
+                    self.epochs = Epochs::Differ;
+                    self.cluster.members().meets_topology(node, help(&answer));
                 }
                 for job in jobs {
                     let wish = self.asks[job].failed(node);
@@ -510,6 +516,14 @@ impl Round<'_, '_> {
     fn give_up(&mut self, job: usize, failure: Failure) {
         ClusterStats::add(&self.cluster.stats().timeouts, 1);
         self.asks[job].end(Err(failure));
+    }
+}
+
+/// The newer topology that came with a refusal.
+pub(super) fn help<'a>(answer: &Answer<'a>) -> &'a [u8] {
+    match answer {
+        Answer::Refused(refused) => refused.help,
+        _ => &[],
     }
 }
 

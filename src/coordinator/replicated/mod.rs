@@ -25,6 +25,8 @@ mod spread;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use tokio::time::Instant;
@@ -39,10 +41,22 @@ use crate::quorum::{Contexts, Level, LiveDot, Purpose};
 use crate::replica::{Action, Applied, Existed, Failure, Operand, Operation, Outcome, Replica, Replication};
 use crate::types::{Database, Stamp, slot_of};
 
+/// How long is waited for a member that goes by another topology: for it to catch up, or for this node to.
+const EPOCH_PAUSE: Duration = Duration::from_millis(3);
+
+/// Whether the members go by the topology of this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Epochs {
+    /// All that matter.
+    Agree,
+    /// One does not, and there was no going on without it.
+    Differ,
+}
+
 /// One segment under way.
 struct Segment<'a> {
     cluster: &'a Cluster,
-    view: &'a View,
+    view: Arc<View>,
     terms: Terms,
     /// What is asked about each cell.
     asks: Vec<Ask>,
@@ -65,17 +79,21 @@ impl Coordinator {
     }
 
     async fn replicate_segment(&self, cluster: &Cluster, batch: &mut Batch, input: &[u8], end: usize) {
-        let view = cluster.view();
         let now = Instant::now();
-        let terms = Terms {
-            epoch: view.topology.epoch(),
-            time: self.replica.reading(),
-            now,
-            deadline: now + cluster.options().timeout,
+        let deadline = now + cluster.options().timeout;
+        let mut view = cluster.view();
+        let mut segment = loop {
+            let (epoch, time) = (view.topology.epoch(), self.replica.reading());
+            let terms = Terms { epoch, time, now, deadline };
+            let mut segment = Segment { cluster, view: Arc::clone(&view), terms, asks: Vec::new(), plans: Vec::new() };
+            segment.plan(batch, input, end);
+            // Asking changes nothing, so it begins anew where a member goes by another topology.
+            if self.ask_all(&mut segment, batch).await == Epochs::Agree || Instant::now() + EPOCH_PAUSE >= deadline {
+                break segment;
+            }
+            tokio::time::sleep(EPOCH_PAUSE).await;
+            view = cluster.view();
         };
-        let mut segment = Segment { cluster, view: &view, terms, asks: Vec::new(), plans: Vec::new() };
-        segment.plan(batch, input, end);
-        self.ask_all(&mut segment, batch).await;
         let mut spread = Spread::new(cluster, segment.terms);
         for (offset, index) in (batch.done..end).enumerate() {
             let outcome = match segment.plans[offset].clone() {
@@ -124,8 +142,9 @@ impl Coordinator {
             ClusterStats::add(&segment.cluster.stats().writes, 1);
             let key = batch.operand(operation.key, input).to_vec();
             let arc = self.replica.arc_of(&key);
-            let requirement = segment.view.seating.requirement(batch.levels(index).write, segment.view.placement(arc));
-            spread.add(index, requirement, (operation.database, key, record), self.replica.fence(arc));
+            let level = batch.levels(index).write;
+            let requirement = segment.view.seating.requirement(level, segment.view.placement(arc));
+            spread.add(index, (level, requirement), (operation.database, key, record), self.replica.fence(arc));
         }
         Ok(outcome)
     }

@@ -10,12 +10,14 @@ use tokio::time::Instant;
 
 use crate::causality::Time;
 use crate::coordinator::cluster::{Cluster, ClusterStats, KeepHints};
+use crate::coordinator::replicated::EPOCH_PAUSE;
+use crate::coordinator::replicated::ask::help;
 use crate::coordinator::replicated::flight::{Arrived, Errand, Flight, Sent, next_of};
 use crate::peer::Terms;
-use crate::quorum::{Requirement, Standing, WriteAction, WriteQuorum};
+use crate::quorum::{Level, Requirement, Standing, WriteAction, WriteQuorum};
 use crate::replica::Failure;
-use crate::types::{Database, Epoch, NodeNumber};
-use crate::wire::{self, Answer, Reason, WriteAnswer, WriteItem};
+use crate::types::{Database, Epoch, NodeNumber, slot_of};
+use crate::wire::{self, Answer, WriteAnswer, WriteItem};
 
 /// A record on its way to the other members.
 struct Write {
@@ -25,8 +27,16 @@ struct Write {
     key: Vec<u8>,
     record: Vec<u8>,
     fence: Time,
+    level: Level,
     members: Vec<NodeNumber>,
     quorum: WriteQuorum,
+    /// Members that went by another topology: they are sent it again.
+    apart: Vec<NodeNumber>,
+}
+
+/// Whether a write waits for members that went by another topology.
+fn is_apart(write: &Write) -> bool {
+    !write.apart.is_empty() && write.quorum.standing() == Standing::Pending
 }
 
 /// The writes of one segment.
@@ -45,7 +55,7 @@ impl<'a> Spread<'a> {
     pub(super) fn add(
         &mut self,
         index: usize,
-        requirement: Requirement,
+        (level, requirement): (Level, Requirement),
         (database, key, record): (Database, Vec<u8>, Vec<u8>),
         fence: Time,
     ) {
@@ -53,7 +63,8 @@ impl<'a> Spread<'a> {
         let mut quorum = WriteQuorum::new(requirement, self.terms.epoch);
         // Held here durably before anybody is told: the batch waits for its position.
         quorum.acknowledged(self.cluster.me(), self.terms.epoch);
-        self.writes.push(Write { index, database, key, record, fence, members, quorum });
+        let apart = Vec::new();
+        self.writes.push(Write { index, database, key, record, fence, level, members, quorum, apart });
     }
 
     /// Sends all of them and waits until every one is decided: the operations that failed.
@@ -62,11 +73,15 @@ impl<'a> Spread<'a> {
             return Vec::new();
         }
         let mut flight = Flight::new(self.cluster, self.terms);
-        flight.send(self.errands());
+        flight.send(self.errands(|_| true));
         let is_pending = |write: &Write| write.quorum.standing() == Standing::Pending;
         while self.writes.iter().any(is_pending) {
             match flight.arrive(self.terms.deadline).await {
                 Some(arrived) => receive(&mut self.writes, arrived, (self.cluster, self.terms.epoch)),
+                None if Instant::now() + EPOCH_PAUSE < self.terms.deadline && self.writes.iter().any(is_apart) => {
+                    tokio::time::sleep(EPOCH_PAUSE).await;
+                    self.send_again(&mut flight);
+                }
                 None => break,
             }
         }
@@ -75,8 +90,29 @@ impl<'a> Spread<'a> {
         failed
     }
 
-    /// One errand for each write and member.
-    fn errands(&self) -> BTreeMap<NodeNumber, Vec<Errand<'_>>> {
+    /// Sends the same records again to members that went by another topology: if it is the newer one, under that, to all of
+    /// its members, with counts that start again; acknowledgements of different epochs are never added.
+    fn send_again(&mut self, flight: &mut Flight<'_>) {
+        let view = self.cluster.view();
+        let epoch = view.topology.epoch();
+        if epoch > self.terms.epoch {
+            self.terms.epoch = epoch;
+            flight.terms.epoch = epoch;
+            for write in self.writes.iter_mut().filter(|write| write.quorum.standing() != Standing::Met) {
+                let placement = view.topology.at(slot_of(&write.key));
+                let requirement = view.seating.requirement(write.level, placement);
+                write.members = requirement.nodes().to_vec();
+                write.quorum.restart(requirement, epoch);
+                write.quorum.acknowledged(self.cluster.me(), epoch);
+                write.apart.clone_from(&write.members);
+            }
+        }
+        flight.send(self.errands(|(write, node)| write.apart.contains(&node)));
+        self.writes.iter_mut().for_each(|write| write.apart.clear());
+    }
+
+    /// One errand for each write and member that `wants` it.
+    fn errands(&self, wants: impl Fn((&Write, NodeNumber)) -> bool) -> BTreeMap<NodeNumber, Vec<Errand<'_>>> {
         let mut errands: BTreeMap<NodeNumber, Vec<Errand<'_>>> = BTreeMap::new();
         for (job, write) in self.writes.iter().enumerate() {
             let item = WriteItem {
@@ -86,7 +122,8 @@ impl<'a> Spread<'a> {
                 key: &write.key,
                 record: &write.record,
             };
-            for node in write.members.iter().filter(|node| **node != self.cluster.me()) {
+            let others = write.members.iter().filter(|node| **node != self.cluster.me());
+            for node in others.filter(|node| wants((write, **node))) {
                 errands.entry(*node).or_default().push(Errand::Write { job, item });
             }
         }
@@ -161,13 +198,16 @@ fn receive(writes: &mut [Write], arrived: Arrived, (cluster, epoch): (&Cluster, 
             }
         }
         other => {
-            if let Some((_, Answer::Refused(refused))) = other
-                && refused.refusal.reason == Reason::OtherEpoch
-            {
-                cluster.members().meets_topology(node, refused.help);
+            let is_apart = other.as_ref().is_some_and(|(header, _)| header.epoch != epoch);
+            if let Some((_, answer)) = other.filter(|_| is_apart) {
+                cluster.members().meets_topology(node, help(&answer));
             }
             for job in jobs {
-                writes[job].quorum.failed(node);
+                if is_apart {
+                    writes[job].apart.push(node);
+                } else {
+                    writes[job].quorum.failed(node);
+                }
             }
         }
     }
