@@ -173,6 +173,22 @@
 //! | 17 | `storage/engine/commit.rs` | at `sync`: the commit thread syncs it and tells each reactor once |
 //! | 18 | `server/connection.rs` | sends |
 //!
+//! # What several nodes add
+//!
+//! A node of a cluster carries a batch out in rounds of messages, for all of its operations together:
+//!
+//! | | file | what happens |
+//! | --- | --- | --- |
+//! | 1 | `server/replicated.rs` | commands that another member has to coordinate go there, neighbours in one message |
+//! | 2 | `coordinator/replicated/ask.rs` | writes ask a majority what it has seen, reads R members what they hold |
+//! | 3 | `coordinator/member.rs` | a member answers, once what it shows is durable |
+//! | 4 | `coordinator/replicated/mod.rs` | reads are answered from what the members hold together; writes are done here |
+//! | 5 | `coordinator/replicated/spread.rs` | the records that were written go to all other members |
+//! | 6 | `replica/member.rs` | which merge them; W acknowledgements answer the client, the rest is followed up |
+//!
+//! How many answers suffice is decided by the plain values of [`quorum`], who holds what by the [`ring`], which ring holds by
+//! [`topology`], over [`paxos`]. [`peer`] carries the frames of [`wire`].
+//!
 //! Later the generation is full, and `storage/engine/flush.rs` writes it into tables and removes its segment.
 //! `storage/compaction` merges tables into fewer and larger ones. Neither is waited for, unless memory is full of
 //! generations that wait or level 0 of runs: then writes get `Stalled` and wait in the coordinator.
