@@ -140,7 +140,7 @@ fn settings_are_shown_under_our_names_and_those_of_redis() {
     assert_eq!(shown(client.line("CONFIG GET appendonly")), "appendonly yes");
     assert_eq!(
         shown(client.line("CONFIG GET MAX-C* appendf* databases")),
-        "max-clients 10000 appendfsync no databases 16"
+        "max-clients 10000 max-clock-skew 500ms appendfsync no databases 16"
     );
     assert_eq!(shown(client.line("CONFIG GET port")), format!("port {}", server.port()));
     client.check(&[("CONFIG GET nothing", "*0\r\n"), ("HELLO 4", "-NOPROTO unsupported protocol version\r\n")]);
