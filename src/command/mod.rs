@@ -50,6 +50,8 @@ pub use error::{CommandError, Result};
 pub use lookup::{Resolved, resolve};
 pub use slowlog::{SlowBatch, SlowLog};
 pub use stats::{CommandCounts, CommitWaits, Latency, Period, Stats};
-pub use status::{Budget, ClusterStatus, ConnectionStatus, KeyspaceStatus, ProcessStatus, Status, StoreStatus, Totals};
+pub use status::{
+    Budget, ClusterStatus, ConnectionStatus, HintsStatus, KeyspaceStatus, ProcessStatus, Status, StoreStatus, Totals,
+};
 pub use table::{Command, Finish, Flags, Group, Keys, Plan, commands};
 pub use token::Tokens;

@@ -10,7 +10,8 @@ use std::time::Duration;
 use crate::command::connection::REDIS_VERSION;
 use crate::command::context::Services;
 use crate::command::stats::Period;
-use crate::command::status::Status;
+use crate::command::status::{HintsStatus, Status};
+use crate::ring::Topology;
 
 /// One section.
 pub(super) struct Section {
@@ -237,6 +238,34 @@ fn cluster(report: &Report<'_>, lines: &mut Lines) {
     lines.line("cluster_nodes", topology.members().len());
     lines.line("cluster_replicas", topology.replicas());
     lines.line("cluster_nodes_unreachable", report.status.cluster.unreachable.len());
+    if let Some(hints) = &report.status.hints {
+        hints_of(hints, &topology, lines);
+    }
+}
+
+fn hints_of(hints: &HintsStatus, topology: &Topology, lines: &mut Lines) {
+    lines.all(&[
+        ("hints_bytes", hints.store.bytes),
+        ("hints_limit_bytes", hints.store.limit_bytes),
+        ("hints_counted", u64::from(hints.store.is_counted)),
+        ("hints_kept", hints.store.kept),
+        ("hints_delivered", hints.delivered),
+        ("hints_refused", hints.refused),
+        ("hints_messages_failed", hints.failed),
+        ("hints_sent_bytes", hints.sent_bytes),
+        ("hints_arcs_to_compare", hints.store.marked_arcs),
+    ]);
+    for (reason, count) in hints.dropped() {
+        lines.line(&format!("hints_dropped_{reason}"), count);
+    }
+    lines.line("hints_last_error", hints.store.last_error.as_deref().unwrap_or_default());
+    for (node, held) in &hints.store.nodes {
+        let name = topology.member(*node).map_or_else(|| node.0.to_string(), |member| member.name.clone());
+        lines.line(
+            &format!("hints_for_{name}"),
+            format_args!("count={},bytes={},oldest_seconds={}", held.count, held.bytes, hints.age_seconds(held)),
+        );
+    }
 }
 
 fn keyspace(report: &Report<'_>, lines: &mut Lines) {

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::hints::{Held, Stats};
 use crate::types::{Database, NodeId};
 
 /// The node at one moment.
@@ -31,6 +32,8 @@ pub struct Status {
     pub workers: Vec<(&'static str, String)>,
     /// The cluster, as this node sees it.
     pub cluster: ClusterStatus,
+    /// What is kept for other members; nothing if the node is alone.
+    pub hints: Option<HintsStatus>,
     /// Why the node cannot take writes, if it cannot.
     pub failure: Option<String>,
 }
@@ -85,6 +88,37 @@ pub struct ClusterStatus {
     pub is_member: bool,
     /// Other members that it has no connection to.
     pub unreachable: BTreeSet<NodeId>,
+}
+
+/// What is kept for members that were away.
+#[derive(Clone, Debug, Default)]
+pub struct HintsStatus {
+    /// The store at this moment.
+    pub store: Stats,
+    /// The wall clock, against which the ages in it count.
+    pub now_ms: u64,
+    /// Hints that have arrived, since the start.
+    pub delivered: u64,
+    /// Bytes that were sent for that.
+    pub sent_bytes: u64,
+    /// Records that members refused.
+    pub refused: u64,
+    /// Messages that brought nothing.
+    pub failed: u64,
+}
+
+impl HintsStatus {
+    /// Why records or hints were given up before they were delivered, with how many.
+    #[must_use]
+    pub fn dropped(&self) -> [(&'static str, u64); 3] {
+        [("age", self.store.aged), ("overflow", self.store.overflowed), ("stranger", self.store.strangers)]
+    }
+
+    /// Seconds since the oldest of these was kept, at most.
+    #[must_use]
+    pub fn age_seconds(&self, held: &Held) -> u64 {
+        if held.count == 0 { 0 } else { self.now_ms.saturating_sub(held.oldest_ms) / 1000 }
+    }
 }
 
 /// The process as the machine sees it.

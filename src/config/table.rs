@@ -123,6 +123,24 @@ pub static SPECS: &[Spec] = &[
         "How far ahead of this node's clock a write of another node may be dated; beyond that it is refused.",
     ),
     Spec::new(
+        "hints-max-bytes",
+        Kind::Bytes(MB, 1024 * GB),
+        "1GB",
+        "Disk for writes that other members missed, kept until they are back. What does not fit is found when it is read.",
+    ),
+    Spec::new(
+        "hints-max-age",
+        Kind::Duration(60_000, 8_760 * 3_600_000),
+        "24h",
+        "How long such a write is kept for a member that stays away.",
+    ),
+    Spec::new(
+        "handoff-bandwidth",
+        Kind::Bytes(10 * KB, 64 * GB),
+        "16MB",
+        "Bytes per second at which such writes are sent to members that are back.",
+    ),
+    Spec::new(
         "timeout",
         Kind::Number(0, i32::MAX as i64),
         "0",

@@ -420,7 +420,7 @@ fn options(settings: &Settings) -> Options {
         memtable_bytes: 8 << 20,
         segment_bytes: 32 << 20,
         cache_bytes: 4 << 20,
-        open_tables: 64,
+        open_tables: 32,
         ..usual
     }
 }

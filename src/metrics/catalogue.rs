@@ -64,5 +64,16 @@ metrics! {
     LOG_BYTES = counter("annulus_log_bytes_total", &[], "Bytes appended to the commit log since the data was made.");
     LOG_DURABLE_BYTES = counter("annulus_log_durable_bytes_total", &[], "The part of them that counts as durable.");
     DISK_FREE = gauge("annulus_disk_free_bytes", &[], "Space left where the data is.");
+    HINTS = gauge("annulus_hints", &["node"], "Writes kept for a member that missed them, one per key.");
+    HINTS_BYTES = gauge("annulus_hints_bytes", &["node"], "Bytes of their keys and records.");
+    HINTS_AGE = gauge("annulus_hints_age_seconds", &["node"], "How long the oldest of them has been kept, at most.");
+    HINTS_LIMIT = gauge("annulus_hints_limit_bytes", &[], "Bytes of them that hints-max-bytes allows.");
+    HINTS_MARKED = gauge("annulus_hints_arcs_to_compare", &[], "Arcs of which some were given up undelivered.");
+    HINTS_KEPT = counter("annulus_hints_kept_total", &[], "Writes that were kept for a member.");
+    HINTS_DELIVERED = counter("annulus_hints_delivered_total", &[], "Hints that all their members have taken.");
+    HINTS_REFUSED = counter("annulus_hints_refused_total", &[], "Hints that a member refused; they stay.");
+    HINTS_DROPPED = counter("annulus_hints_dropped_total", &["reason"], "Hints that were given up undelivered.");
+    HANDOFF_BYTES = counter("annulus_handoff_sent_bytes_total", &[], "Bytes sent to deliver hints.");
+    HANDOFF_FAILURES = counter("annulus_handoff_failures_total", &[], "Messages with hints that brought nothing.");
     ENGINE = gauge("annulus_engine", &["field"], "Figures of the storage engine, as in INFO persistence.");
 }

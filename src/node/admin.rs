@@ -4,16 +4,18 @@
 //! has ended) is told, and the settings stay as they were.
 //! Lock order: the settings' mutex is held while a change takes effect; nothing below takes it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use crate::command::{Admin, Identity, RefusedReason, Setting, SettingRefused, Status, Tunables};
+use crate::command::{Admin, HintsStatus, Identity, RefusedReason, Setting, SettingRefused, Status, Tunables};
 use crate::config::{Change, ChangeError, Flaw, Settings};
 use crate::env::Env;
+use crate::hints::Hints;
+use crate::node::keeping::Keeping;
 use crate::node::log::LogControl;
 use crate::node::status;
 use crate::replica::Replica;
@@ -36,6 +38,7 @@ pub(super) struct NodeAdmin {
     pub(super) log: Option<LogControl>,
     pub(super) store: Options,
     clients_ceiling: u64,
+    keeping: OnceLock<Keeping>,
     tunables: Tunables,
     commands_per_second: AtomicU64,
     stop: Notify,
@@ -72,12 +75,28 @@ impl NodeAdmin {
             log,
             store,
             clients_ceiling,
+            keeping: OnceLock::new(),
             tunables: tunables(settings),
             commands_per_second: AtomicU64::new(0),
             stop: Notify::new(),
             password: RwLock::new(password(settings)),
             settings: Mutex::new(settings.clone()),
         })
+    }
+
+    /// Takes charge of what is kept for other members, which happens once, at the start.
+    pub(super) fn keep(&self, keeping: Keeping) {
+        drop(self.keeping.set(keeping));
+    }
+
+    /// The store of it.
+    pub(super) fn hints(&self) -> Option<Arc<Hints>> {
+        self.keeping.get().map(|keeping| Arc::clone(&keeping.hints))
+    }
+
+    /// What can be told of it.
+    pub(super) fn hints_status(&self) -> Option<HintsStatus> {
+        self.keeping.get().map(|keeping| keeping.status(self.env.clock.wall_ms()))
     }
 
     /// Waits until a client asks for a stop.

@@ -16,6 +16,7 @@ mod error;
 mod files;
 mod handover;
 mod identity;
+mod keeping;
 mod local;
 mod log;
 mod maintenance;
@@ -127,7 +128,11 @@ fn close(admin: Arc<NodeAdmin>) -> Result<(), Error> {
     admin.runner.stop();
     admin.runner.join();
     let engine = Arc::clone(admin.replica.engine());
+    let hints = admin.hints();
     drop(admin);
+    if let Some(hints) = hints {
+        hints.close()?;
+    }
     match Arc::try_unwrap(engine) {
         Ok(engine) => engine.close()?,
         // Connections that were cut still hold it: they end with the process.

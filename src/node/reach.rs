@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::causality::Time;
-use crate::coordinator::{Answering, KeepHints, Members};
+use crate::coordinator::{Answering, Members};
 use crate::peer::{CallError, Peer, Peers, Terms};
 use crate::ring::Change;
 use crate::topology::Agreement;
@@ -65,11 +65,4 @@ impl Members for Reach {
             self.agreement.note_ahead(member.id);
         }
     }
-}
-
-/// Keeps nothing: a member that missed a write gets it when it is read.
-pub(super) struct LeftToReads;
-
-impl KeepHints for LeftToReads {
-    fn keep(&self, _: NodeNumber, _: Database, _: &[u8], _: &[u8]) {}
 }

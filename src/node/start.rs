@@ -95,7 +95,7 @@ impl Node {
             clients_ceiling,
         };
         let admin = NodeAdmin::new(parts, settings);
-        let cluster = talk.cluster(admin.identity(), settings);
+        let cluster = talk.cluster(&admin, settings)?;
         let purge_interval = cluster.is_none().then(|| settings.duration("purge-interval"));
         for worker in Replica::workers(&admin.replica, purge_interval) {
             admin.runner.start(Priority::Low, worker);

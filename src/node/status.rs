@@ -42,6 +42,7 @@ pub(super) fn gather(admin: &NodeAdmin, settings: &Settings) -> Status {
         },
         workers: admin.runner.statuses().iter().map(|status| (status.name, status.to_string())).collect(),
         cluster: ClusterStatus { is_member: admin.agreement.is_member(), unreachable: admin.agreement.unreachable() },
+        hints: admin.hints_status(),
         failure: engine.failure(),
     }
 }

@@ -4,16 +4,18 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
 use crate::causality::Hlc;
-use crate::command::{Identity, Services};
+use crate::command::{Admin, Services};
 use crate::config::Settings;
-use crate::coordinator::{Cluster, ClusterOptions, ClusterParts, MemberService};
+use crate::coordinator::{Cluster, ClusterOptions, ClusterParts, MemberService, Members};
 use crate::env::Env;
 use crate::ledger::Ledger;
+use crate::node::admin::NodeAdmin;
 use crate::node::adoption::Adoption;
 use crate::node::error::Error;
 use crate::node::handover::Handed;
 use crate::node::identity::{self, Addresses};
-use crate::node::reach::{LeftToReads, Reach};
+use crate::node::keeping::{Destination, Keeping};
+use crate::node::reach::Reach;
 use crate::node::service::NodeService;
 use crate::peer::{Acceptor, Local, Options, Parts, Peers};
 use crate::replica::Replica;
@@ -66,18 +68,30 @@ impl Talk {
     }
 
     /// What the coordinator knows of the cluster; nothing if this node is alone in it.
-    pub(super) fn cluster(&self, identity: &Identity, settings: &Settings) -> Option<Arc<Cluster>> {
+    ///
+    /// What the members miss is kept by `admin`. May wait for the disk.
+    pub(super) fn cluster(&self, admin: &NodeAdmin, settings: &Settings) -> Result<Option<Arc<Cluster>>, Error> {
         let topology = self.agreement.current().topology();
         if topology.members().len() < 2 {
-            return None;
+            return Ok(None);
         }
-        let members = Reach { agreement: Arc::clone(&self.agreement), peers: Arc::clone(&self.peers) };
+        let reach = Reach { agreement: Arc::clone(&self.agreement), peers: Arc::clone(&self.peers) };
+        let (members, identity): (Arc<dyn Members>, _) = (Arc::new(reach), admin.identity());
+        let destination = Destination {
+            me: identity.node_number,
+            current: self.agreement.current(),
+            members: Arc::clone(&members),
+            hlc: Arc::clone(&self.hlc),
+        };
+        let keeping = Keeping::begin(&self.env, settings, &admin.runner, destination)?;
+        let hints = Arc::clone(&keeping.hints);
+        admin.keep(keeping);
         let cluster = Cluster::new(ClusterParts {
             me: identity.node_number,
             dc: identity.dc.clone(),
             topology,
-            members: Arc::new(members),
-            hints: Arc::new(LeftToReads),
+            members,
+            hints,
             options: ClusterOptions {
                 timeout: settings.duration("request-timeout"),
                 max_skew: settings.duration("max-clock-skew"),
@@ -85,7 +99,7 @@ impl Talk {
         });
         // Made once, at the start.
         drop(self.cluster.set(Arc::clone(&cluster)));
-        Some(cluster)
+        Ok(Some(cluster))
     }
 
     /// Whether this node can be what the topology says: one of several has to be reachable, and to prove a secret. One that

@@ -1,6 +1,7 @@
 //! What a scrape sees: the node's status, written to its board.
 
-use crate::command::{Period, Services, Status};
+use crate::command::{HintsStatus, Period, Services, Status};
+use crate::hints::Held;
 use crate::metrics::{self, Board};
 
 /// Brings the board up to date.
@@ -11,6 +12,31 @@ pub(super) fn refresh(board: &Board, services: &Services) {
     connections(board, &status);
     memory(board, &status);
     store(board, &status);
+    if let Some(status) = &status.hints {
+        hints(board, status, services);
+    }
+}
+
+fn hints(board: &Board, status: &HintsStatus, services: &Services) {
+    // Every member, so that one that has got all does not keep its last number.
+    for member in services.topology.topology().members() {
+        let found = status.store.nodes.iter().find(|(node, _)| *node == member.number);
+        let held = found.map_or_else(Held::default, |(_, held)| *held);
+        let labels = [member.name.as_str()];
+        board.gauge(&metrics::HINTS, &labels, held.count as f64);
+        board.gauge(&metrics::HINTS_BYTES, &labels, held.bytes as f64);
+        board.gauge(&metrics::HINTS_AGE, &labels, status.age_seconds(&held) as f64);
+    }
+    board.gauge(&metrics::HINTS_LIMIT, &[], status.store.limit_bytes as f64);
+    board.gauge(&metrics::HINTS_MARKED, &[], status.store.marked_arcs as f64);
+    board.count(&metrics::HINTS_KEPT, &[], status.store.kept);
+    board.count(&metrics::HINTS_DELIVERED, &[], status.delivered);
+    board.count(&metrics::HINTS_REFUSED, &[], status.refused);
+    for (reason, count) in status.dropped() {
+        board.count(&metrics::HINTS_DROPPED, &[reason], count);
+    }
+    board.count(&metrics::HANDOFF_BYTES, &[], status.sent_bytes);
+    board.count(&metrics::HANDOFF_FAILURES, &[], status.failed);
 }
 
 fn node(board: &Board, services: &Services, status: &Status) {

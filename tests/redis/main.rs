@@ -12,6 +12,7 @@ mod dump;
 mod durability;
 mod expiry;
 mod founding;
+mod handoff;
 mod hostile;
 mod keys;
 mod local;
