@@ -31,6 +31,7 @@
 //!    node must never forget, in a file of their own.
 //! 9. [`wire`]: what nodes say to each other, as frames and messages. [`peer`]: the connections they say it over.
 //!    [`topology`]: which nodes they are, and how they agree on it with [`paxos`].
+//!    [`membership`] and its driver [`gossip`]: who is up, and what each node tells of itself.
 //! 10. [`hints`]: what is kept for members that are away; [`repair`] brings it to them.
 //! 11. [`config`]: the table of settings. [`node`]: makes all of the above and joins it. [`metrics`]: names and help.
 //!
@@ -46,7 +47,7 @@
 //! | 2 | [`causality`], [`ring`], [`quorum`] (-> `causality`, `ring`), [`paxos`], [`membership`] | pure values: no clock, no lock, no IO |
 //! | 3 | [`storage`] (sees only 0 and 1), [`resp`], [`wire`], [`ledger`] | bytes on disk, bytes on the wire, durable facts |
 //! | 4 | [`replica`], [`hints`], [`peer`] | what this node holds, for itself and for others; connections between nodes |
-//! | 5 | [`repair`], [`topology`] (-> `repair`) | what makes replicas alike again, what the nodes agree on |
+//! | 5 | [`gossip`], [`repair`], [`topology`] (-> `repair`) | who is up, what makes replicas alike again, what the nodes agree on |
 //! | 6 | [`coordinator`] | carrying a batch out |
 //! | 7 | [`session`], [`command`] (-> `session`) | what a client says and means |
 //! | 8 | [`server`] | connections |
@@ -56,7 +57,8 @@
 //! Upward there are only traits and hooks that a lower layer declares: [`command::Admin`] (what a command asks of the node),
 //! [`storage::Filter`] (what compaction asks of the owner of the bytes), [`storage::Engine::on_durable`], [`peer::Service`]
 //! (what a node does for others), [`topology::Adopter`] (what a new topology changes here), [`repair::Courier`] (how members
-//! are reached). The modules `merkle` and `gossip` come with the cluster; their places in the table are fixed.
+//! are reached), [`gossip::Owner`] (what the others are told of this node, and it of them). The module `merkle` comes with
+//! the cluster; its place in the table is fixed.
 //!
 //! # Invariants
 //!
@@ -99,9 +101,9 @@
 //! 4. the manifest (`storage/tables.rs`), held across the sync of an edit and never together with a shard;
 //! 5. the log: syncing, then writer, then files or buffer; under a shard only the buffer is taken;
 //! 6. innermost, one at a time: the list of connections, the texts of a client, the slow log, the last error, the parts of
-//!    the block cache, the list of open tables, the set of peers, one peer's queue and requests and inside that its round
-//!    trips, the accounts, the queue and the marks of `hints` (the accounts under a shard too), and under any of them the
-//!    list of files to remove.
+//!    the block cache, the list of open tables, what gossip knows, the set of peers, one peer's queue and requests and
+//!    inside that its round trips, the accounts, the queue and the marks of `hints` (the accounts under a shard too), and
+//!    under any of them the list of files to remove.
 //!
 //! # Glossary
 //!
@@ -264,7 +266,8 @@ pub mod hints;
 pub mod peer;
 pub mod replica;
 
-// Layer 5: what nodes agree on, and what makes replicas alike again.
+// Layer 5: who is up, what makes replicas alike again, what the nodes agree on.
+pub mod gossip;
 pub mod repair;
 pub mod topology;
 

@@ -238,6 +238,20 @@ fn cluster(report: &Report<'_>, lines: &mut Lines) {
     lines.line("cluster_nodes", topology.members().len());
     lines.line("cluster_replicas", topology.replicas());
     lines.line("cluster_nodes_unreachable", report.status.cluster.unreachable.len());
+    let gossip = &report.status.gossip;
+    let counted = &gossip.counted;
+    lines.all(&[
+        ("cluster_nodes_up", gossip.up),
+        ("cluster_nodes_suspected", gossip.suspected),
+        ("cluster_nodes_down", gossip.down),
+        ("gossip_rounds", counted.rounds),
+        ("gossip_messages_sent", counted.sent),
+        ("gossip_messages_received", counted.received),
+        ("gossip_sent_bytes", counted.sent_bytes),
+        ("gossip_received_bytes", counted.received_bytes),
+        ("gossip_unanswered", counted.unanswered),
+        ("gossip_unreadable", counted.unreadable),
+    ]);
     if let Some(hints) = &report.status.hints {
         hints_of(hints, &topology, lines);
     }

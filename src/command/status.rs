@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::gossip;
 use crate::hints::{Held, Stats};
 use crate::types::{Database, NodeId};
 
@@ -28,6 +29,8 @@ pub struct Status {
     pub budgets: Vec<Budget>,
     /// The store.
     pub store: StoreStatus,
+    /// The members of the cluster and what gossip has done.
+    pub gossip: gossip::Figures,
     /// Background work: name, and what it says of itself as `field=value,..`.
     pub workers: Vec<(&'static str, String)>,
     /// The cluster, as this node sees it.

@@ -75,5 +75,14 @@ metrics! {
     HINTS_DROPPED = counter("annulus_hints_dropped_total", &["reason"], "Hints that were given up undelivered.");
     HANDOFF_BYTES = counter("annulus_handoff_sent_bytes_total", &[], "Bytes sent to deliver hints.");
     HANDOFF_FAILURES = counter("annulus_handoff_failures_total", &[], "Messages with hints that brought nothing.");
+    CLUSTER_STANDINGS = gauge("annulus_cluster_standings", &["standing"], "Members that are up, suspected, or down.");
+    GOSSIP_ROUNDS = counter("annulus_gossip_rounds_total", &[], "Rounds of gossip that this node began.");
+    GOSSIP_MESSAGES = counter("annulus_gossip_messages_total", &["direction"], "Messages of gossip, sent and received.");
+    GOSSIP_BYTES = counter("annulus_gossip_bytes_total", &["direction"], "Bytes of those messages.");
+    GOSSIP_FAILURES = counter(
+        "annulus_gossip_failures_total",
+        &["kind"],
+        "Exchanges that went unanswered, and messages that could not be read."
+    );
     ENGINE = gauge("annulus_engine", &["field"], "Figures of the storage engine, as in INFO persistence.");
 }

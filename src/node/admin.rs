@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use crate::command::{Admin, HintsStatus, Identity, RefusedReason, Setting, SettingRefused, Status, Tunables};
 use crate::config::{Change, ChangeError, Flaw, Settings};
 use crate::env::Env;
+use crate::gossip::Gossip;
 use crate::hints::Hints;
 use crate::node::keeping::Keeping;
 use crate::node::log::LogControl;
@@ -31,6 +32,7 @@ pub(super) struct NodeAdmin {
     pub(super) identity: Identity,
     pub(super) replica: Arc<Replica>,
     pub(super) agreement: Arc<Agreement>,
+    pub(super) gossip: Arc<Gossip>,
     pub(super) registry: Arc<Registry>,
     pub(super) buffers: Arc<Buffers>,
     pub(super) runner: Runner,
@@ -52,6 +54,7 @@ pub(super) struct AdminParts {
     pub(super) identity: Identity,
     pub(super) replica: Arc<Replica>,
     pub(super) agreement: Arc<Agreement>,
+    pub(super) gossip: Arc<Gossip>,
     pub(super) registry: Arc<Registry>,
     pub(super) buffers: Arc<Buffers>,
     pub(super) log: Option<LogControl>,
@@ -62,7 +65,8 @@ pub(super) struct AdminParts {
 
 impl NodeAdmin {
     pub(super) fn new(parts: AdminParts, settings: &Settings) -> Arc<Self> {
-        let AdminParts { env, identity, replica, agreement, registry, buffers, log, store, clients_ceiling } = parts;
+        let AdminParts { env, identity, replica, agreement, gossip, registry, buffers, log, store, clients_ceiling } =
+            parts;
         Arc::new(NodeAdmin {
             runner: Runner::new(&env),
             started: env.clock.monotonic(),
@@ -70,6 +74,7 @@ impl NodeAdmin {
             identity,
             replica,
             agreement,
+            gossip,
             registry,
             buffers,
             log,
@@ -107,6 +112,11 @@ impl NodeAdmin {
     /// Takes notice of how many commands the last second brought.
     pub(super) fn note_rate(&self, commands_per_second: u64) {
         self.commands_per_second.store(commands_per_second, Ordering::Relaxed);
+    }
+
+    /// Commands that the last second brought.
+    pub(super) fn rate(&self) -> u64 {
+        self.commands_per_second.load(Ordering::Relaxed)
     }
 
     fn put_into_effect(&self, settings: &Settings) -> Result<(), String> {
@@ -169,8 +179,7 @@ impl Admin for NodeAdmin {
 
     fn status(&self) -> Status {
         let settings = self.settings.lock().clone();
-        let rate = self.commands_per_second.load(Ordering::Relaxed);
-        Status { commands_per_second: rate, ..status::gather(self, &settings) }
+        Status { commands_per_second: self.rate(), ..status::gather(self, &settings) }
     }
 
     fn shut_down(&self) {

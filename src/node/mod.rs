@@ -31,6 +31,7 @@ mod store;
 mod survey;
 mod talk;
 mod upkeep;
+mod voice;
 
 use std::sync::Arc;
 

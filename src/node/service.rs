@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::causality::Hlc;
 use crate::coordinator::MemberService;
 use crate::env::Clock;
+use crate::gossip::{self, Gossip};
 use crate::peer::{Incoming, Remote, Response, ResponseFuture, Service};
 use crate::server::ForwardedService;
 use crate::topology::{Agreement, Request, TOPIC};
@@ -16,6 +17,7 @@ use crate::wire::{Frame, Message, Reason, Refusal, RefusedFrame, Request as Aske
 /// A node, as its peers see it.
 pub(super) struct NodeService {
     pub(super) agreement: Arc<Agreement>,
+    pub(super) gossip: Arc<Gossip>,
     pub(super) hlc: Arc<Hlc>,
     pub(super) clock: Arc<dyn Clock>,
     /// For the records of other members; none if this node is alone.
@@ -53,6 +55,7 @@ impl NodeService {
                 Some(asked) => self.about_topology(&request.from, asked).await,
                 None => refused(Reason::Malformed, "no message about the topology"),
             },
+            Ok(Asked::Cold { topic: gossip::TOPIC, bytes }) => self.about_nodes(&request.from, bytes),
             Ok(Asked::Cold { topic, .. }) => refused(Reason::Malformed, &format!("topic {topic} is not known here")),
             Ok(Asked::Read(_) | Asked::Write(_) | Asked::Forward(_)) => match self.other_epoch(request) {
                 Some(refusal) => refusal,
@@ -87,6 +90,14 @@ impl NodeService {
                 refused(Reason::Failed, &error.to_string())
             }
         }
+    }
+
+    fn about_nodes(&self, from: &Remote, bytes: &[u8]) -> Message {
+        if from.cluster.is_none() {
+            return refused(Reason::NotMember, "a node without a cluster can only ask to join");
+        }
+        let answer = self.gossip.answer(bytes);
+        answer.unwrap_or_else(|| refused(Reason::Malformed, "no message of gossip"))
     }
 
     /// The refusal of a request that goes by another topology, with the newer one if it is known here.

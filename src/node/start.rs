@@ -79,7 +79,7 @@ impl Node {
         let Surroundings { env, reactors, log, .. } = surroundings;
         let talk = Talk::begin(&env, settings, TalkParts { ledger, hlc, addresses, replica: Arc::clone(&replica) })?;
         talk.settle(&candidate, settings).await?;
-        let agreement = Arc::clone(&talk.agreement);
+        let (agreement, gossip) = (Arc::clone(&talk.agreement), Arc::clone(&talk.gossip));
         let buffers = Buffers::new(settings.bytes("connection-buffers-max") as usize);
         let options = server_options(settings, &buffers);
         let (env_of_admin, clients_ceiling) = (env.clone(), shares.clients);
@@ -88,6 +88,7 @@ impl Node {
             identity,
             replica,
             agreement,
+            gossip,
             registry,
             buffers,
             log,
@@ -101,7 +102,8 @@ impl Node {
             admin.runner.start(Priority::Low, worker);
         }
         let services = services(&admin, tokens, cluster);
-        let resident = talk.resident(bound.peers, candidate, Arc::clone(&services));
+        let parts = (Arc::clone(&services), Arc::clone(&admin));
+        let resident = talk.resident(bound.peers, candidate, parts);
         let server = Server::start(&env, reactors, (Arc::clone(&services), resident), &options);
         server.serve(&env, bound.clients);
         let http = bound.http.map(|listener| Http::serve(listener, Arc::clone(&services)));

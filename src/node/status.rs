@@ -40,6 +40,7 @@ pub(super) fn gather(admin: &NodeAdmin, settings: &Settings) -> Status {
             engine: store::numbers(&stats),
             last_error: stats.last_error,
         },
+        gossip: admin.gossip.figures(),
         workers: admin.runner.statuses().iter().map(|status| (status.name, status.to_string())).collect(),
         cluster: ClusterStatus { is_member: admin.agreement.is_member(), unreachable: admin.agreement.unreachable() },
         hints: admin.hints_status(),

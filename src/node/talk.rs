@@ -8,6 +8,7 @@ use crate::command::{Admin, Services};
 use crate::config::Settings;
 use crate::coordinator::{Cluster, ClusterOptions, ClusterParts, MemberService, Members};
 use crate::env::Env;
+use crate::gossip::{self, Around, Gossip};
 use crate::ledger::Ledger;
 use crate::node::admin::NodeAdmin;
 use crate::node::adoption::Adoption;
@@ -17,7 +18,7 @@ use crate::node::identity::{self, Addresses};
 use crate::node::keeping::{Destination, Keeping};
 use crate::node::reach::Reach;
 use crate::node::service::NodeService;
-use crate::peer::{Acceptor, Local, Options, Parts, Peers};
+use crate::peer::{Acceptor, Event, Local, Options, Parts, Peers};
 use crate::replica::Replica;
 use crate::ring::Candidate;
 use crate::server::{ForwardedService, Resident};
@@ -34,6 +35,7 @@ pub(super) struct TalkParts {
 /// A member's conversation with the others.
 pub(super) struct Talk {
     pub(super) agreement: Arc<Agreement>,
+    pub(super) gossip: Arc<Gossip>,
     peers: Arc<Peers>,
     cluster: Arc<OnceLock<Arc<Cluster>>>,
     local: Arc<Local>,
@@ -49,14 +51,18 @@ impl Talk {
         let facts = ledger.facts();
         let member = Some((facts.cluster_id, facts.secret));
         let local = Arc::new(Local::new(identity::local(settings, addresses.peers, facts.node_id, member)));
-        let peers = Peers::new(Parts {
+        let (me, incarnation) = (facts.node_id, facts.incarnation);
+        let gossip = gossip::Parts { me, incarnation, env: env.clone(), hlc: Arc::clone(&hlc) };
+        let gossip = Arc::new(Gossip::new(gossip));
+        let observing = Arc::clone(&gossip);
+        let peers = Arc::new(Peers::new(Parts {
             net: Arc::clone(&env.net),
             random: Arc::clone(&env.random),
             local: Arc::clone(&local),
             options: Options::default(),
-            observer: Arc::new(|_| ()),
-        });
-        let (peers, cluster) = (Arc::new(peers), Arc::<OnceLock<Arc<Cluster>>>::default());
+            observer: Arc::new(move |event: &Event| observing.observe(event)),
+        }));
+        let cluster = Arc::<OnceLock<Arc<Cluster>>>::default();
         let agreement = Agreement::open(AgreementParts {
             ledger,
             peers: Arc::clone(&peers),
@@ -64,7 +70,8 @@ impl Talk {
             env: env.clone(),
             adopter: Arc::new(Adoption { replica, cluster: Arc::clone(&cluster) }),
         })?;
-        Ok(Talk { agreement: Arc::new(agreement), peers, cluster, local, env: env.clone(), hlc, addresses })
+        gossip.set_topology(&agreement.current().topology());
+        Ok(Talk { agreement: Arc::new(agreement), gossip, peers, cluster, local, env: env.clone(), hlc, addresses })
     }
 
     /// What the coordinator knows of the cluster; nothing if this node is alone in it.
@@ -112,9 +119,16 @@ impl Talk {
         }
     }
 
-    /// What runs on the first reactor: the connections to the others and those from them.
-    pub(super) fn resident(self, port: Handed, candidate: Candidate, services: Arc<Services>) -> Resident {
-        let Talk { agreement, local, env, hlc, .. } = self;
+    /// What runs on the first reactor: the connections to the others and those from them, and gossip for the
+    /// node itself.
+    pub(super) fn resident(
+        self,
+        port: Handed,
+        candidate: Candidate,
+        parts: (Arc<Services>, Arc<NodeAdmin>),
+    ) -> Resident {
+        let Talk { agreement, gossip, peers, local, env, hlc, .. } = self;
+        let (services, owner) = parts;
         Box::new(move |stopping, commit| {
             Box::pin(async move {
                 let records = services.coordinator.cluster().map(|cluster| {
@@ -123,10 +137,14 @@ impl Talk {
                 });
                 let clock = Arc::clone(&env.clock);
                 let commands = ForwardedService::new(services, Arc::clone(&clock), commit);
-                let service = NodeService { agreement: Arc::clone(&agreement), hlc, clock, records, commands };
+                let (decided, heard) = (Arc::clone(&agreement), Arc::clone(&gossip));
+                let service = NodeService { agreement: decided, gossip: heard, hlc, clock, records, commands };
                 let acceptor = Acceptor::new(Rc::new(service), local, Arc::clone(&env.random), Options::default());
                 let serving = tokio::task::spawn_local(Rc::new(acceptor).run(Box::new(port), stopping.clone()));
-                agreement.run(candidate, stopping).await;
+                let topologies = agreement.current().watch();
+                let around = Around { owner: &*owner, peers: &peers, topologies };
+                let gossiping = gossip.run(around, stopping.clone());
+                tokio::join!(agreement.run(candidate, stopping), gossiping);
                 // It was told to end with the same token.
                 drop(serving.await);
             })

@@ -94,6 +94,11 @@ impl Topology {
         self.removed.contains(&id)
     }
 
+    /// All ids that were members once and will never be again.
+    pub fn removed(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.removed.iter().copied()
+    }
+
     /// The names of the data centres, ascending.
     #[must_use]
     pub fn dcs(&self) -> BTreeSet<&str> {

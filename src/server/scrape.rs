@@ -12,6 +12,7 @@ pub(super) fn refresh(board: &Board, services: &Services) {
     connections(board, &status);
     memory(board, &status);
     store(board, &status);
+    gossip(board, &status);
     if let Some(status) = &status.hints {
         hints(board, status, services);
     }
@@ -109,4 +110,19 @@ fn store(board: &Board, status: &Status) {
     for (name, value) in &status.store.engine {
         board.gauge(&metrics::ENGINE, &[name], *value as f64);
     }
+}
+
+fn gossip(board: &Board, status: &Status) {
+    let gossip = &status.gossip;
+    for (standing, nodes) in [("up", gossip.up), ("suspected", gossip.suspected), ("down", gossip.down)] {
+        board.gauge(&metrics::CLUSTER_STANDINGS, &[standing], nodes as f64);
+    }
+    let counted = &gossip.counted;
+    board.count(&metrics::GOSSIP_ROUNDS, &[], counted.rounds);
+    board.count(&metrics::GOSSIP_MESSAGES, &["sent"], counted.sent);
+    board.count(&metrics::GOSSIP_MESSAGES, &["received"], counted.received);
+    board.count(&metrics::GOSSIP_BYTES, &["sent"], counted.sent_bytes);
+    board.count(&metrics::GOSSIP_BYTES, &["received"], counted.received_bytes);
+    board.count(&metrics::GOSSIP_FAILURES, &["unanswered"], counted.unanswered);
+    board.count(&metrics::GOSSIP_FAILURES, &["unreadable"], counted.unreadable);
 }

@@ -22,6 +22,8 @@ fn info_has_what_clients_read() {
     assert_eq!(lines(&info, "cluster_enabled:"), ["cluster_enabled:1"]);
     assert_eq!(lines(&info, "errorstat_"), ["errorstat_ERR:count=1"]);
     assert_eq!(lines(&info, "db"), ["db0:keys=2,expires=1,avg_ttl=0"]);
+    let nodes = ["cluster_nodes_up:1", "cluster_nodes_suspected:0", "cluster_nodes_down:0"];
+    assert!(nodes.iter().all(|nodes| !lines(&info, nodes).is_empty()), "{info}");
     for budget in ["memtables", "block_cache", "log_buffer", "connection_buffers"] {
         assert_eq!(lines(&info, &format!("budget_{budget}:used=")).len(), 1, "{budget}: {info}");
     }
