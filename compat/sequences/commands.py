@@ -12,7 +12,7 @@ from sequences.values import (
 EXPIRIES = {b"EX": seconds, b"PX": milliseconds, b"EXAT": moment_seconds, b"PXAT": moment_milliseconds}
 
 # What Annulus has beyond this grammar: judged by `cases`, by a scenario, or its own, without a counterpart in Redis.
-LEFT_TO_SCENARIOS = {"QUIT", "SHUTDOWN", "MOVE", "SWAPDB", "MONITOR", "CONSISTENCY", "VGET", "VSET", "VDEL", "SIBLINGS", "RING", "LATENCY"}
+LEFT_TO_SCENARIOS = {"QUIT", "SHUTDOWN", "MOVE", "SWAPDB", "MONITOR", "CONSISTENCY", "VGET", "VSET", "VDEL", "SIBLINGS", "RING", "SNAPSHOT", "LATENCY"}
 
 
 def expiry(random):

@@ -197,6 +197,11 @@ async fn run_reactor(reactor: Rc<Reactor>, mut connections: mpsc::Receiver<Admit
     }
     serving.close();
     serving.wait().await;
+    if let Some(cluster) = reactor.services.coordinator.cluster() {
+        // Writes that were answered and not acknowledged by all members yet: they become hints at the latest when their time
+        // is over.
+        cluster.settle().await;
+    }
     let (own, all) = shared.busy;
     drop(own);
     if let Some(resident) = resident {
