@@ -136,6 +136,6 @@ fn no_member() -> Failure {
 }
 
 /// Whether `node` may coordinate for the arc: it holds it, and does not only begin to.
-fn coordinates(placement: &ArcPlacement, node: NodeNumber) -> bool {
+pub(super) fn coordinates(placement: &ArcPlacement, node: NodeNumber) -> bool {
     placement.holds(node) && !placement.is_pending(node)
 }

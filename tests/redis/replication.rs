@@ -16,7 +16,15 @@ fn cluster(flags: &[&str]) -> Vec<Server> {
 
 #[test]
 fn every_node_serves_every_key() {
-    let nodes = cluster(&[]);
+    serve_every_key(&cluster(&[]), 3);
+}
+
+#[test]
+fn a_node_passes_on_what_it_does_not_hold() {
+    serve_every_key(&cluster(&["--replicas", "1"]), 1);
+}
+
+fn serve_every_key(nodes: &[Server], copies: i64) {
     let mut clients: Vec<_> = nodes.iter().map(Server::connect).collect();
     assert_eq!(clients[0].line("SET k one EX 1000"), "+OK\r\n");
     assert_eq!(clients[1].line("GET k"), "$3\r\none\r\n");
@@ -26,6 +34,8 @@ fn every_node_serves_every_key() {
     }
     assert_eq!(clients[2].line("MSET a 1 b 2 c 3"), "+OK\r\n");
     assert_eq!(clients[0].line("MGET a b none c"), "*4\r\n$1\r\n1\r\n$1\r\n2\r\n$-1\r\n$1\r\n3\r\n");
+    let held = || nodes.iter().map(|node| node.connect().number("DBSIZE")).sum::<i64>();
+    until("that each of five keys has its copies and no more", || held() == 5 * copies);
     assert_eq!(clients[1].line("DEL a b none"), ":2\r\n");
     assert_eq!(clients[2].line("EXISTS a b c k"), ":2\r\n");
     assert_eq!(clients[0].line("APPEND c 4"), ":2\r\n");

@@ -20,6 +20,7 @@
 
 mod ask;
 mod flight;
+mod pass;
 mod spread;
 #[cfg(test)]
 mod tests;
@@ -33,13 +34,14 @@ use tokio::time::Instant;
 
 use crate::causality::{Context, Time};
 use crate::coordinator::cluster::{Cluster, ClusterStats, Reached, View};
+use crate::coordinator::forward::coordinates;
 use crate::coordinator::replicated::ask::{Ask, Asked};
 use crate::coordinator::replicated::spread::Spread;
 use crate::coordinator::{Batch, Coordinator, Levels, Patience};
 use crate::peer::Terms;
 use crate::quorum::{Contexts, Level, LiveDot, Purpose};
 use crate::replica::{Action, Applied, Existed, Failure, Operand, Operation, Outcome, Replica, Replication};
-use crate::types::{Database, Stamp, slot_of};
+use crate::types::{Database, NodeNumber, Stamp, slot_of};
 
 /// How long is waited for a member that goes by another topology: for it to catch up, or for this node to.
 const EPOCH_PAUSE: Duration = Duration::from_millis(3);
@@ -130,6 +132,9 @@ impl Coordinator {
             work.now_ms = self.replica.now_ms(time.wall_ms());
             return Ok(self.replica.answer(&operation, &record.view(), work));
         }
+        if let Some(members) = segment.elsewhere(&operation, batch.operand(operation.key, input)) {
+            return self.pass_on((batch, input), index, &members).await;
+        }
         let nothing = Contexts { seen: Context::new(), live: Vec::new(), is_known_nowhere: false };
         let contexts = match asked {
             Asked::Contexts(contexts) => contexts,
@@ -185,6 +190,16 @@ impl Coordinator {
 }
 
 impl Segment<'_> {
+    /// The members that have to carry out a write whose key this node does not hold, best first.
+    fn elsewhere(&self, operation: &Operation, key: &[u8]) -> Option<Vec<NodeNumber>> {
+        let placement = self.view.topology.at(slot_of(key));
+        let is_elsewhere = operation.action.is_write() && !coordinates(placement, self.cluster.me());
+        is_elsewhere.then(|| {
+            let live = placement.nodes().filter(|node| self.cluster.reaches(*node));
+            live.filter(|node| coordinates(placement, *node)).collect()
+        })
+    }
+
     /// Says of each operation whom it has to ask, or why it cannot be carried out.
     fn plan(&mut self, batch: &Batch, input: &[u8], end: usize) {
         let mut reached = Reached::new(self.cluster);
@@ -225,6 +240,9 @@ impl Segment<'_> {
             }
         };
         let (epoch, cell) = (self.terms.epoch, (operation.database, key));
+        if operation.action.is_write() && self.elsewhere(operation, key).is_some() {
+            return Ok(None);
+        }
         if !operation.action.is_write() {
             let requirement = check(read, Purpose::Read)?;
             self.cluster.note_read();
