@@ -238,6 +238,11 @@ fn cluster(report: &Report<'_>, lines: &mut Lines) {
     lines.line("cluster_nodes", topology.members().len());
     lines.line("cluster_replicas", topology.replicas());
     lines.line("cluster_nodes_unreachable", report.status.cluster.unreachable.len());
+    if let Some(cluster) = report.services.coordinator.cluster() {
+        for (name, count) in cluster.stats().counted() {
+            lines.line(&format!("coordinated_{name}"), count);
+        }
+    }
     let gossip = &report.status.gossip;
     let counted = &gossip.counted;
     lines.all(&[

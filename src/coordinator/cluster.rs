@@ -301,6 +301,23 @@ impl View {
 }
 
 impl ClusterStats {
+    /// All counts, by the names that people see.
+    #[must_use]
+    pub fn counted(&self) -> [(&'static str, u64); 9] {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        [
+            ("reads", of(&self.reads)),
+            ("writes", of(&self.writes)),
+            ("queries", of(&self.queries)),
+            ("write_backs", of(&self.write_backs)),
+            ("hedges", of(&self.hedges)),
+            ("hinted", of(&self.hinted)),
+            ("forwarded", of(&self.forwarded)),
+            ("unavailable", of(&self.unavailable)),
+            ("timeouts", of(&self.timeouts)),
+        ]
+    }
+
     pub(super) fn add(counter: &AtomicU64, count: u64) {
         counter.fetch_add(count, Ordering::Relaxed);
     }

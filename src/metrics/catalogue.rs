@@ -75,6 +75,11 @@ metrics! {
     HINTS_DROPPED = counter("annulus_hints_dropped_total", &["reason"], "Hints that were given up undelivered.");
     HANDOFF_BYTES = counter("annulus_handoff_sent_bytes_total", &[], "Bytes sent to deliver hints.");
     HANDOFF_FAILURES = counter("annulus_handoff_failures_total", &[], "Messages with hints that brought nothing.");
+    COORDINATED = counter(
+        "annulus_coordinated_total",
+        &["what"],
+        "What carrying out commands with other members took, as in INFO cluster."
+    );
     CLUSTER_STANDINGS = gauge("annulus_cluster_standings", &["standing"], "Members that are up, suspected, or down.");
     GOSSIP_ROUNDS = counter("annulus_gossip_rounds_total", &[], "Rounds of gossip that this node began.");
     GOSSIP_MESSAGES = counter("annulus_gossip_messages_total", &["direction"], "Messages of gossip, sent and received.");

@@ -13,6 +13,11 @@ pub(super) fn refresh(board: &Board, services: &Services) {
     memory(board, &status);
     store(board, &status);
     gossip(board, &status);
+    if let Some(cluster) = services.coordinator.cluster() {
+        for (name, count) in cluster.stats().counted() {
+            board.count(&metrics::COORDINATED, &[name], count);
+        }
+    }
     if let Some(status) = &status.hints {
         hints(board, status, services);
     }

@@ -61,6 +61,8 @@ fn a_majority_goes_on_and_less_refuses_unless_told_otherwise() {
     nodes[1].wait_until_it_ends();
     let missed = || nodes[0].connect().line("GET k").starts_with("-UNAVAILABLE read needs 2 of 3 replicas, 1 is");
     until("that both are missed", missed);
+    let counted = client.line("INFO cluster");
+    assert!(counted.contains("coordinated_writes:") && !counted.contains("coordinated_unavailable:0\r"), "{counted}");
     let refused = client.line("SET k never");
     assert!(refused.starts_with("-UNAVAILABLE write needs 2 of 3 replicas, 1 is reachable ("), "{refused}");
     assert_eq!(client.line("CONSISTENCY READ ONE WRITE ONE"), "+OK\r\n");
