@@ -50,6 +50,7 @@ class Generator:
         self.cluster = self.random.random() < 0.15
         self.open = {}
         self.watched = False
+        self.queued_flush = False
         self.steps = []
 
     def sequence(self):
@@ -67,6 +68,10 @@ class Generator:
             alone = arguments[0].upper() in ALONE if arguments else False
             if alone and (inside or self.is_started(batch)) or self.watched and flushes(arguments):
                 continue
+            # A flush that waits in a transaction may be carried out after the WATCH.
+            if self.queued_flush and arguments and arguments[0].upper() == b"WATCH":
+                continue
+            self.queued_flush |= inside and flushes(arguments)
             self.add(connection, batch, arguments)
             if alone:
                 return
